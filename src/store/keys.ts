@@ -1,0 +1,100 @@
+/**
+ * The layout of the store. This file is the only one that names keys.
+ *
+ * ```text
+ * [table, ...key]                                 a row: the record, as a plain object, or a
+ *                                                 large row's directory, as a Map (see large.ts)
+ * ["lockstep", "layout"]                          version of this layout: a number
+ * ["lockstep", table, "cursor"]                   TableMeta: cursor, origin identity, counts
+ * ["lockstep", table, "tombstone", ...key]        Tombstone; expires after the tombstone TTL
+ * ["lockstep", table, "change", order, ...]       the change index, only with the feed
+ * ["lockstep", table, "quarantine", number]       QuarantineEntry, numbered upwards
+ * ["lockstep", table, "part", version, number]    one part of a large row
+ * ["lockstep", table, "part", version]            a large row that is being written
+ * ["lockstep", table, "lease"]                    who may write: set once a holder, checked by
+ *                                                 every commit
+ * ["lockstep", table, "lease", "beat"]            the holder's sign of life
+ * ["lockstep", table, "request", name]            what another process asks the holder to do
+ * ```
+ *
+ * Invariants:
+ * - A row that is present is newer than any tombstone of the same key.
+ * - Everything at or below the cursor is stored; the cursor moves in the same atomic operation as
+ *   the last of the records that it covers, or later.
+ * - No order in the table is above `high`, and `high` is written before the first row above it.
+ *
+ * Deno KV sorts keys by part: bytes, strings (by UTF-8), bigints, numbers, booleans.
+ *
+ * @module
+ */
+
+import type { Key } from "../protocol/record.ts";
+
+/** The first part of every key that is not a row; no table may be called so. */
+export const SYSTEM = "lockstep";
+
+/** The version of the layout that this program writes. */
+export const LAYOUT_VERSION = 1;
+
+export const layoutKey: Deno.KvKey = [SYSTEM, "layout"];
+
+export function rowKey(table: string, key: Key): Deno.KvKey {
+  // Nearly every table has a single key field; the literal is faster than a spread.
+  return key.length === 1 && key[0] !== undefined ? [table, key[0]] : [table, ...key];
+}
+
+export function rowPrefix(table: string): Deno.KvKey {
+  return [table];
+}
+
+export function cursorKey(table: string): Deno.KvKey {
+  return [SYSTEM, table, "cursor"];
+}
+
+export function tombstoneKey(table: string, key: Key): Deno.KvKey {
+  return [SYSTEM, table, "tombstone", ...key];
+}
+
+export function tombstonePrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "tombstone"];
+}
+
+export function changePrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "change"];
+}
+
+export function quarantineKey(table: string, number: number): Deno.KvKey {
+  return [SYSTEM, table, "quarantine", number];
+}
+
+export function quarantinePrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "quarantine"];
+}
+
+export function partKey(table: string, version: string, number: number): Deno.KvKey {
+  return [SYSTEM, table, "part", version, number];
+}
+
+export function partPendingKey(table: string, version: string): Deno.KvKey {
+  return [SYSTEM, table, "part", version];
+}
+
+export function partPrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "part"];
+}
+
+export function leaseKey(table: string): Deno.KvKey {
+  return [SYSTEM, table, "lease"];
+}
+
+export function beatKey(table: string): Deno.KvKey {
+  return [SYSTEM, table, "lease", "beat"];
+}
+
+export function requestKey(table: string, name: string): Deno.KvKey {
+  return [SYSTEM, table, "request", name];
+}
+
+export function requestPrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "request"];
+}
