@@ -4,6 +4,10 @@
  * @module
  */
 
+import { readDuration } from "./duration.ts";
+import { LockstepError } from "./errors.ts";
+import { isoEarlier, isoMilliseconds } from "./iso_time.ts";
+
 /**
  * The value of the order field: a number (bigint beyond 2^53), or a string that is compared by
  * UTF-16 code unit, so that ISO-8601 times of one format sort by time.
@@ -13,6 +17,159 @@ export type Order = number | bigint | string;
 /** A table has one kind of order for ever. */
 export type OrderKind = "number" | "string";
 
+/** Which of the two kinds an order is; a bigint is a number. */
 export function orderKind(order: Order): OrderKind {
   return typeof order === "string" ? "string" : "number";
+}
+
+/**
+ * Negative, zero or positive as `a` comes before, with or after `b`.
+ *
+ * Numbers and bigints are compared by value, strings by code unit. A table never mixes the two
+ * kinds; so that sorting is total all the same, every number comes before every string.
+ */
+export function compareOrder(a: Order, b: Order): number {
+  const kind = orderKind(a);
+  if (kind !== orderKind(b)) return kind === "string" ? 1 : -1;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The greater of two orders; `a` where they are equal. `null` is below every order. */
+export function maxOrder(a: Order | null, b: Order): Order;
+/** The greater of two orders, or `null` where there is none. */
+export function maxOrder(a: Order | null, b: Order | null): Order | null;
+export function maxOrder(a: Order | null, b: Order | null): Order | null {
+  if (a === null || b === null) return a ?? b;
+  return compareOrder(a, b) < 0 ? b : a;
+}
+
+/**
+ * The text of an order, as requests, logs and headers carry it; integers without an exponent.
+ * {@linkcode parseOrder} with the same kind reads it back.
+ */
+export function formatOrder(order: Order): string {
+  // String(1e21) would be "1e+21", which no origin expects of an integer.
+  return Number.isInteger(order) ? BigInt(order).toString() : String(order);
+}
+
+/** A number as JSON writes it; `007` and `+1` are strings. */
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+
+/**
+ * An order from its text: a bigint for an integer beyond 2^53, a number, or a string.
+ *
+ * @param kind the table's kind of order where it is known; without it, whatever reads as a JSON
+ *   number is a number
+ * @throws {LockstepError} of kind `usage` where `kind` is `number` and the text is none
+ *
+ * @example
+ * ```ts
+ * import { parseOrder } from "./cursor.ts";
+ * console.assert(parseOrder("998") === 998);
+ * console.assert(parseOrder("9007199254740993") === 9007199254740993n);
+ * console.assert(parseOrder("2026-01-31T12:00:00Z") === "2026-01-31T12:00:00Z");
+ * ```
+ */
+export function parseOrder(text: string, kind?: OrderKind): Order {
+  if (kind === "string") return text;
+  const match = JSON_NUMBER.exec(text);
+  const number = match === null ? NaN : Number(text);
+  if (Number.isFinite(number)) {
+    const integral = match?.[1] === undefined && match?.[2] === undefined;
+    if (integral && !Number.isSafeInteger(number)) return BigInt(text);
+    return Object.is(number, -0) ? 0 : number;
+  }
+  if (kind === undefined) return text;
+  throw new LockstepError(`${JSON.stringify(text)} is no cursor of this table`, {
+    kind: "usage",
+    retry: "never",
+    hint: "its order field is a number: give a number, such as 998",
+  });
+}
+
+/**
+ * The cursor to ask from so that the last `overlap` before `order` comes again (`--overlap`).
+ *
+ * For a number, `overlap` is a number in the order field's own unit, and the result doesn't pass
+ * below 0. For an ISO-8601 time it is a duration (`"5m"`, or a number of seconds), and the result
+ * has the same format, rounded down. An overlap of 0 leaves every order as it is.
+ *
+ * @throws {LockstepError} of kind `usage` where order and overlap don't fit together
+ *
+ * @example
+ * ```ts
+ * import { rewind } from "./cursor.ts";
+ * console.assert(rewind(998, "100") === 898);
+ * console.assert(rewind("2026-01-31T00:01:00.5Z", "5m") === "2026-01-30T23:56:00.5Z");
+ * ```
+ */
+export function rewind(order: Order, overlap: string | number): Order {
+  const text = String(overlap).trim();
+  const ms = readDuration(text);
+  if (ms === 0 || Number(text) === 0) return order;
+  if (typeof order === "string") {
+    const earlier = ms === null ? null : isoEarlier(order, ms);
+    if (earlier !== null) return earlier;
+    throw overlapError(
+      text,
+      order,
+      ms === null
+        ? "give a duration, such as 30s or 5m"
+        : "an overlap needs numbers or ISO-8601 times in the order field: leave --overlap out",
+    );
+  }
+  const back = parseOrder(text);
+  if (typeof back === "string" || back < 0) {
+    throw overlapError(
+      text,
+      order,
+      "the order field is a number: give a number in the order field's own unit, such as 300",
+    );
+  }
+  return subtract(order, back);
+}
+
+function subtract(order: number | bigint, back: number | bigint): number | bigint {
+  if (Number.isSafeInteger(order) && Number.isSafeInteger(back)) {
+    const result = Number(order) - Number(back);
+    return order >= 0 && result < 0 ? 0 : result;
+  }
+  if (typeof order === "number" && !Number.isInteger(order)) {
+    const result = order - Number(back);
+    return order >= 0 && result < 0 ? 0 : result;
+  }
+  // Rounded so that the overlap never gets shorter than asked for.
+  const result = BigInt(order) - BigInt(typeof back === "number" ? Math.ceil(back) : back);
+  if (order >= 0 && result < 0n) return 0;
+  return Number.isSafeInteger(Number(result)) ? Number(result) : result;
+}
+
+function overlapError(overlap: string, order: Order, hint: string): LockstepError {
+  return new LockstepError(
+    `--overlap ${overlap} makes no sense before the cursor ${JSON.stringify(formatOrder(order))}`,
+    { kind: "usage", retry: "never", hint },
+  );
+}
+
+/** 2000-01-01 and 2100-01-01 in seconds: a number in between is taken for a time in seconds. */
+const EPOCH_FROM = 946_684_800;
+const EPOCH_TO = 4_102_444_800;
+
+/**
+ * The order as a time, or `null` where it doesn't look like one: ISO-8601 text, or a number that
+ * lies between the years 2000 and 2100 when read as seconds, milliseconds, microseconds or
+ * nanoseconds since the epoch (the four ranges don't meet). A guess, for display only.
+ */
+export function orderTime(order: Order): Date | null {
+  if (typeof order === "string") {
+    const ms = isoMilliseconds(order);
+    return ms === null ? null : new Date(ms);
+  }
+  const value = Number(order);
+  for (const perSecond of [1, 1e3, 1e6, 1e9]) {
+    if (value >= EPOCH_FROM * perSecond && value < EPOCH_TO * perSecond) {
+      return new Date(Math.floor(value / perSecond * 1000));
+    }
+  }
+  return null;
 }

@@ -65,3 +65,64 @@ export type Refusal =
   | "bad order"
   | "order of another kind"
   | "key too long";
+
+/** True for a JSON object: neither null nor an array. */
+export function isJsonObject(value: JsonValue): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A field of a record; an inherited name such as `constructor` is no field. */
+export function field(record: JsonObject, name: string): JsonValue | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
+function isKeyPart(value: JsonValue | undefined): value is KeyPart {
+  return typeof value === "string" || typeof value === "number" || typeof value === "bigint" ||
+    typeof value === "boolean";
+}
+
+/** The order of a stored record; a record without one was not written by this program. */
+export function orderOf(record: JsonObject, shape: RecordShape): Order | undefined {
+  const order = field(record, shape.orderBy);
+  return typeof order === "number" || typeof order === "string" || typeof order === "bigint"
+    ? order
+    : undefined;
+}
+
+/**
+ * Reads a record's key, order and tombstone mark, or says why it can't be stored.
+ *
+ * A key field is a string, a number or a boolean; the order is a number or a string; `deleted_at`
+ * absent, null or false means live.
+ *
+ * @example
+ * ```ts
+ * import { DEFAULT_SHAPE, readRow } from "./record.ts";
+ * const row = readRow({ id: 123, updated_at: 999, deleted_at: null }, 46, DEFAULT_SHAPE);
+ * console.assert(typeof row === "object" && row.order === 999);
+ * console.assert(readRow({ updated_at: 999 }, 18, DEFAULT_SHAPE) === "no key");
+ * ```
+ */
+export function readRow(value: JsonValue, length: number, shape: RecordShape): Row | Refusal {
+  if (!isJsonObject(value)) return "not an object";
+  const key: KeyPart[] = [];
+  for (const name of shape.key) {
+    const part = field(value, name);
+    if (part === undefined || part === null) return "no key";
+    if (!isKeyPart(part)) return "bad key";
+    key.push(part);
+  }
+  const order = field(value, shape.orderBy);
+  if (order === undefined || order === null) return "no order";
+  if (typeof order !== "number" && typeof order !== "string" && typeof order !== "bigint") {
+    return "bad order";
+  }
+  const deletedAt = field(value, shape.deletedBy);
+  return {
+    key,
+    order,
+    deletedAt: deletedAt === undefined || deletedAt === false ? null : deletedAt,
+    value,
+    length,
+  };
+}

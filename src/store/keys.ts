@@ -9,8 +9,8 @@
  * ["lockstep", table, "tombstone", ...key]        Tombstone; expires after the tombstone TTL
  * ["lockstep", table, "change", order, ...]       the change index, only with the feed
  * ["lockstep", table, "quarantine", number]       QuarantineEntry, numbered upwards
- * ["lockstep", table, "part", version, number]    one part of a large row
- * ["lockstep", table, "part", version]            a large row that is being written
+ * ["lockstep", table, "part", "bytes", v, number] one part of version v of a large row
+ * ["lockstep", table, "part", "version", v]       which row version v belongs to
  * ["lockstep", table, "lease"]                    who may write: set once a holder, checked by
  *                                                 every commit
  * ["lockstep", table, "lease", "beat"]            the holder's sign of life
@@ -29,6 +29,7 @@
  */
 
 import type { Key } from "../protocol/record.ts";
+import { keyBytes, MAX_KEY_BYTES } from "./limits.ts";
 
 /** The first part of every key that is not a row; no table may be called so. */
 export const SYSTEM = "lockstep";
@@ -72,15 +73,15 @@ export function quarantinePrefix(table: string): Deno.KvKey {
 }
 
 export function partKey(table: string, version: string, number: number): Deno.KvKey {
-  return [SYSTEM, table, "part", version, number];
+  return [SYSTEM, table, "part", "bytes", version, number];
 }
 
-export function partPendingKey(table: string, version: string): Deno.KvKey {
-  return [SYSTEM, table, "part", version];
+export function partEntryKey(table: string, version: string): Deno.KvKey {
+  return [SYSTEM, table, "part", "version", version];
 }
 
-export function partPrefix(table: string): Deno.KvKey {
-  return [SYSTEM, table, "part"];
+export function partEntryPrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "part", "version"];
 }
 
 export function leaseKey(table: string): Deno.KvKey {
@@ -97,4 +98,9 @@ export function requestKey(table: string, name: string): Deno.KvKey {
 
 export function requestPrefix(table: string): Deno.KvKey {
   return [SYSTEM, table, "request"];
+}
+
+/** Whether a key can be stored in all its places; the tombstone's is the longest. */
+export function isKeyTooLong(table: string, key: Key): boolean {
+  return keyBytes(tombstoneKey(table, key)) > MAX_KEY_BYTES;
 }

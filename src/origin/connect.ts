@@ -1,0 +1,186 @@
+/**
+ * From a cursor to a checked byte stream: one request to the origin.
+ *
+ * Everything that can go wrong before the first byte is thrown as a `LockstepError` that says how
+ * soon to try again; what goes wrong later errors the body's stream the same way.
+ *
+ * @module
+ */
+
+import { type Clock, systemClock } from "../base/clock.ts";
+import { formatDuration } from "../base/duration.ts";
+import { VERSION } from "../base/version.ts";
+import type { Order } from "../protocol/cursor.ts";
+import { LockstepError } from "../protocol/errors.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { guardBody } from "./guard.ts";
+import { checkHeaders, type Header, overlay, ownHeaders, readHeaderFile } from "./headers.ts";
+import { httpDate } from "./http_date.ts";
+import { printableUrl } from "./printable.ts";
+import { type Exchange, follow } from "./redirects.ts";
+import type { OriginClient } from "./tls_client.ts";
+
+/** How to talk to an origin. */
+export interface ConnectOptions {
+  /** Until response headers, all redirects included, in milliseconds; default 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** Silence allowed in the body, in milliseconds; default 60,000. */
+  readonly idleTimeoutMs?: number;
+  /** Request headers (`--header`), for the endpoint's own scheme, host and port only. */
+  readonly headers?: readonly Header[];
+  /** A file of request headers (`--header-file`), read at every call; they win over `headers`. */
+  readonly headerFile?: string;
+  /** The connections and certificates to use; default those of plain fetch. */
+  readonly client?: OriginClient;
+}
+
+/** What an origin answered; read the body to its end, or cancel it. */
+export interface Answer {
+  /** The HTTP status: 2xx or 304. */
+  readonly status: number;
+  /** The bytes, decoded from gzip or br; `null` for "nothing new" (204, 205, 304). */
+  readonly body: ReadableStream<Uint8Array> | null;
+  /** `lockstep-head`: the origin's own cursor at the time of the request, as text. */
+  readonly head: string | null;
+  /** `lockstep-generation`: changes when the origin's data was begun anew. */
+  readonly generation: string | null;
+  /** The `Content-Type` header. */
+  readonly contentType: string | null;
+  /** The origin's own time (`Date`) in milliseconds since the epoch; `null` where it doesn't tell. */
+  readonly date: number | null;
+  /**
+   * Whether a clean end of the body proves that it is whole: with a length, with chunks, over TLS,
+   * or with gzip's own end mark. Else a cut can't be told from an end.
+   */
+  readonly endIsProof: boolean;
+  /** The URL that answered, after redirects, as it may be printed. */
+  readonly url: string;
+}
+
+/** Default of {@linkcode ConnectOptions.connectTimeoutMs}. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+/** Default of {@linkcode ConnectOptions.idleTimeoutMs}. */
+export const IDLE_TIMEOUT_MS = 60_000;
+
+/**
+ * Asks the origin for everything from `cursor` on.
+ *
+ * @param signal ends the request and its body, which reject with the signal's reason
+ * @throws {LockstepError} for every answer that isn't records, and for none at all
+ *
+ * @example
+ * ```ts
+ * import { connect } from "./connect.ts";
+ * import { Endpoint } from "./endpoint.ts";
+ * const endpoint = new Endpoint("http://127.0.0.1:1234/servers");
+ * const answer = await connect(endpoint, 0).catch((error) => {
+ *   console.log(error.message, "-", error.hint);
+ *   return null;
+ * });
+ * for await (const bytes of answer?.body ?? []) console.log(bytes.length);
+ * ```
+ */
+export async function connect(
+  endpoint: Endpoint,
+  cursor: Order,
+  options: ConnectOptions = {},
+  clock: Clock = systemClock,
+  signal?: AbortSignal,
+): Promise<Answer> {
+  signal?.throwIfAborted();
+  const timeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+  const abort = new AbortController();
+  const asked = ask(endpoint, cursor, options, clock, abort.signal);
+  try {
+    const exchange = await withDeadline(asked, timeoutMs, clock, signal, () => {
+      const host = new URL(endpoint.origin).host;
+      return new LockstepError(`${host} sent no answer within ${formatDuration(timeoutMs)}`, {
+        kind: "connect-timeout",
+        retry: "soon",
+        hint: "check host and port of --url; raise --connect-timeout for an origin that is slow " +
+          "to begin",
+      });
+    });
+    return answerOf(exchange, options, clock, signal, (reason) => abort.abort(reason));
+  } catch (error) {
+    abort.abort(error);
+    // An aborted fetch may settle late, or never: what it still brings is thrown away.
+    asked.then(({ response }) => response.body?.cancel()).catch(() => {});
+    throw error;
+  }
+}
+
+/** Headers and redirects: everything up to a response that is to be read. */
+async function ask(
+  endpoint: Endpoint,
+  cursor: Order,
+  options: ConnectOptions,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Exchange> {
+  const strangers = ownHeaders(VERSION);
+  const trusted = new Headers(strangers);
+  const authorization = endpoint.authorization();
+  if (authorization !== null) trusted.set("authorization", authorization);
+  overlay(trusted, checkHeaders(options.headers ?? []));
+  if (options.headerFile !== undefined) overlay(trusted, await readHeaderFile(options.headerFile));
+  const url = new URL(endpoint.requestUrl(cursor));
+  return await follow(url, { trusted, strangers, client: options.client, clock, signal });
+}
+
+function answerOf(
+  exchange: Exchange,
+  options: ConnectOptions,
+  clock: Clock,
+  signal: AbortSignal | undefined,
+  abandon: (reason: unknown) => void,
+): Answer {
+  const { response, url, decision } = exchange;
+  const { headers } = response;
+  const contentType = headers.get("content-type");
+  const printable = printableUrl(url);
+  let body: ReadableStream<Uint8Array> | null = null;
+  if (decision === "read") {
+    const idleTimeoutMs = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
+    body = guardBody(response.body ?? new Blob().stream(), {
+      idleTimeoutMs,
+      clock,
+      signal,
+      abandon,
+      contentType,
+      printable,
+    });
+  }
+  return {
+    status: response.status,
+    body,
+    head: headers.get("lockstep-head"),
+    generation: headers.get("lockstep-generation"),
+    contentType,
+    date: httpDate(headers.get("date")),
+    endIsProof: url.protocol === "https:" || headers.has("content-length") ||
+      /\bchunked\b/i.test(headers.get("transfer-encoding") ?? "") ||
+      /\bgzip\b/i.test(headers.get("content-encoding") ?? ""),
+    url: printable,
+  };
+}
+
+/** The work's outcome, or `late()` after `ms`, or the signal's reason: whichever comes first. */
+function withDeadline<T>(
+  work: Promise<T>,
+  ms: number,
+  clock: Clock,
+  signal: AbortSignal | undefined,
+  late: () => LockstepError,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const timer = new AbortController();
+  const onAbort = () => reject(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  clock.sleep(ms, timer.signal).then(() => reject(late()), () => {});
+  work.then(resolve, reject);
+  return promise.finally(() => {
+    timer.abort();
+    signal?.removeEventListener("abort", onAbort);
+  });
+}

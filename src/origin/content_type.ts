@@ -1,0 +1,85 @@
+/**
+ * Telling records from a web page, before anything is stored.
+ *
+ * Many servers send NDJSON with no content type, or with a wrong one, so only what is certainly
+ * something else is refused.
+ *
+ * @module
+ */
+
+import { LockstepError } from "../protocol/errors.ts";
+
+const REFUSED_TYPES = [
+  /^text\/(html|css|csv|xml|javascript|markdown|event-stream)$/,
+  /^(image|audio|video|font|multipart|model)\//,
+  /[/+]xml$/,
+  /^application\/(x-)?(javascript|ecmascript|pdf|zip|gzip|tar|bzip2?|7z-compressed|wasm|protobuf)$/,
+  /^application\/(x-www-form-urlencoded|vnd\.openxmlformats.*|vnd\.ms-.*|cbor|msgpack)$/,
+];
+
+/** What fetch decodes by itself; any other coding would arrive as noise. */
+const DECODED = new Set(["", "identity", "gzip", "br"]);
+
+/**
+ * The error for an answer that holds no records by its own account, or `null`.
+ *
+ * A missing content type, `text/plain`, `application/octet-stream` and every kind of JSON pass.
+ *
+ * @param printable the URL as it may be printed
+ */
+export function contentError(headers: Headers, printable: string): LockstepError | null {
+  const type = essence(headers.get("content-type"));
+  if (REFUSED_TYPES.some((pattern) => pattern.test(type))) {
+    return notRecords(
+      `${printable} answered with ${type}, not with records`,
+      type === "text/html" || type === "application/xhtml+xml"
+        ? "this is a web page, perhaps of a login or a proxy: check --url and the credentials"
+        : "check --url: the endpoint has to answer with JSON records, one a line",
+    );
+  }
+  for (const coding of (headers.get("content-encoding") ?? "").toLowerCase().split(",")) {
+    if (DECODED.has(coding.trim())) continue;
+    return notRecords(
+      `${printable} answered in the encoding ${JSON.stringify(coding.trim().slice(0, 40))}`,
+      "only gzip and br were offered: let the origin, or the proxy before it, keep to them",
+    );
+  }
+  return null;
+}
+
+/**
+ * Whether a body may be records, by its first bytes: `null` while there are only blanks.
+ *
+ * Records start with `{`; a bad first line is left to the quarantine. What starts with `<` is a
+ * page, and with 1F 8B a compressed file that nobody said was compressed.
+ */
+export function looksLikeRecords(bytes: Uint8Array): boolean | null {
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i];
+    if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) continue;
+    // A byte order mark, whole or cut by the end of the chunk.
+    if (byte === 0xef || byte === 0xbb || byte === 0xbf) continue;
+    return byte !== 0x3c && byte !== 0x1f;
+  }
+  return null;
+}
+
+/** The error for a body that isn't records though its headers don't tell. */
+export function sniffError(contentType: string | null, printable: string): LockstepError {
+  const type = essence(contentType);
+  return notRecords(
+    `${printable} answered with markup or compressed data, not with records ` +
+      `(content type ${type === "" ? "missing" : type})`,
+    "check --url and the credentials; a compressed file needs Content-Encoding: gzip",
+  );
+}
+
+/** The media type without its parameters, short enough for a message. */
+function essence(contentType: string | null): string {
+  const type = contentType?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  return type.slice(0, 100);
+}
+
+function notRecords(message: string, hint: string): LockstepError {
+  return new LockstepError(message, { kind: "not-records", retry: "slow", hint });
+}

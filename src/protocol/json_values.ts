@@ -1,0 +1,237 @@
+/**
+ * Bytes to JSON values, however they are framed: the first stage behind the network.
+ *
+ * What an origin may write:
+ *
+ * - Values separated by newlines, CRLF, blanks, or nothing (`{…}{…}`, for ever, as the protocol's
+ *   reference server does). Blank lines mean nothing. A byte order mark at the start is skipped.
+ * - **A newline always ends a value.** So one bad line costs that line and no other, and a value
+ *   that is printed over several lines isn't read. A value is handed out with its last byte (a
+ *   number or literal outside of any object: with the byte after it), not with the newline behind.
+ * - An object or array with matched brackets that isn't JSON is one reject, and the line goes on
+ *   behind it. Anything else that isn't JSON rejects the rest of its line, as one reject; objects in
+ *   that rest are not read, because they may be parts of another.
+ * - A value of more than `maxLength` bytes is rejected (`too long`) without being held, up to its
+ *   closing bracket or the newline, whichever comes first.
+ * - UTF-8 that isn't valid rejects the value it stands in (`invalid UTF-8`); its text is kept with
+ *   replacement characters. A lone surrogate written as an escape is valid JSON and stays.
+ * - Numbers and depth: see {@linkcode parseJson}; reasons `number out of range`, `nested too deep`.
+ *
+ * Which values and rejects come out doesn't depend on where the chunks end.
+ *
+ * Whole lines within a chunk take the short way: checked and decoded at once, one `JSON.parse` a
+ * line. What a chunk border cuts, and every line that this refuses, goes through the
+ * {@linkcode JsonCutter}.
+ *
+ * @module
+ */
+
+import { isUtf8 } from "node:buffer";
+import { type CutFault, JsonCutter, REPORTED_BYTES } from "./json_cutter.ts";
+import { isJsonPrefix } from "./json_prefix.ts";
+import { parseJson } from "./json_text.ts";
+import type { JsonValue } from "./record.ts";
+
+/** The default of `maxLength`, in bytes. */
+export const DEFAULT_MAX_LENGTH = 16 * 1024 * 1024;
+
+/** A reject keeps this many UTF-16 units of its text. */
+export const REJECT_TEXT_LENGTH = 16_384;
+
+/** Why a piece of text was refused. */
+export type RejectReason = CutFault | "invalid UTF-8" | "number out of range";
+
+/** Text that isn't a JSON value, for quarantine. */
+export interface Reject {
+  /** The text without blanks around it: its first {@linkcode REJECT_TEXT_LENGTH} UTF-16 units. */
+  readonly text: string;
+  /** Why it was refused; small enough a set for a label. */
+  readonly reason: RejectReason;
+}
+
+/** What one network chunk brought to an end. */
+export interface ValueBatch {
+  /** In order of arrival; any JSON value, not only objects. */
+  readonly values: JsonValue[];
+  /** UTF-16 length of each value's text; blanks around it on its line may be counted. */
+  readonly lengths: number[];
+  /** What was refused, in order of arrival. */
+  readonly rejects: Reject[];
+  /** Network bytes of this push. */
+  readonly bytes: number;
+}
+
+/** The end of a body. */
+export interface FinalBatch extends ValueBatch {
+  /**
+   * The text of a value that the end cut (its first {@linkcode REJECT_TEXT_LENGTH} UTF-16 units):
+   * the body is not complete. `null` when everything was whole or rejected.
+   */
+  readonly unfinished: string | null;
+}
+
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
+const NEWLINE = 0x0a;
+// With `isUtf8` before it, ten times as fast as a decoder that is `fatal`. The byte order mark is
+// taken off by hand: the decoder would do it at the start of every block.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();
+
+/**
+ * Cuts and parses the bytes of one response body.
+ *
+ * Pure: no I/O and no streams. Memory is bounded by `maxLength` and the size of a chunk; time is
+ * linear in the bytes, however they are cut into chunks. Use a new decoder for each body.
+ *
+ * @example
+ * ```ts
+ * import { JsonValueDecoder } from "./json_values.ts";
+ * const bytes = new TextEncoder().encode('{"id":1}{"id":2}\n{"id":');
+ * const decoder = new JsonValueDecoder();
+ * console.assert(decoder.push(bytes).values.length === 2);
+ * console.assert(decoder.end().unfinished === '{"id":');
+ * ```
+ */
+export class JsonValueDecoder {
+  readonly #maxLength: number;
+  readonly #cutter: JsonCutter;
+  /** How many bytes of the byte order mark have been met; `null` behind the start of the body. */
+  #markLength: number | null = 0;
+  #values: JsonValue[] = [];
+  #lengths: number[] = [];
+  #rejects: Reject[] = [];
+
+  /**
+   * A decoder at the start of a body.
+   *
+   * @param options `maxLength`: most bytes of one value, default 16 MiB.
+   */
+  constructor(options: { readonly maxLength?: number } = {}) {
+    this.#maxLength = options.maxLength ?? DEFAULT_MAX_LENGTH;
+    this.#cutter = new JsonCutter(this.#maxLength, (bytes, fault) => this.#readPiece(bytes, fault));
+  }
+
+  /** Takes the next chunk of the body, which may begin and end anywhere, and isn't kept. */
+  push(chunk: Uint8Array): ValueBatch {
+    this.#readChunk(this.#markLength === null ? chunk : this.#skipMark(chunk));
+    return this.#takeBatch(chunk.length);
+  }
+
+  /** Ends the body: a last value without newline comes out, or is reported as `unfinished`. */
+  end(): FinalBatch {
+    if (this.#markLength !== null) {
+      this.#cutter.push(Uint8Array.from(BYTE_ORDER_MARK.slice(0, this.#markLength)));
+    }
+    const rest = this.#cutter.end();
+    let unfinished: string | null = null;
+    if (rest !== null) {
+      const text = decoder.decode(rest);
+      if (!isUtf8Prefix(rest)) this.#reject(rest, "invalid UTF-8");
+      else if (isJsonPrefix(text)) unfinished = text.slice(0, REJECT_TEXT_LENGTH);
+      else this.#reject(rest, "not JSON");
+    }
+    return { ...this.#takeBatch(0), unfinished };
+  }
+
+  #takeBatch(bytes: number): ValueBatch {
+    const batch = { values: this.#values, lengths: this.#lengths, rejects: this.#rejects, bytes };
+    this.#values = [];
+    this.#lengths = [];
+    this.#rejects = [];
+    return batch;
+  }
+
+  /** Takes the byte order mark off, which may come in parts. */
+  #skipMark(chunk: Uint8Array): Uint8Array {
+    const metBefore = this.#markLength ?? 0;
+    const expected = BYTE_ORDER_MARK.slice(metBefore, metBefore + chunk.length);
+    if (expected.every((byte, index) => byte === chunk[index])) {
+      const met = metBefore + expected.length;
+      this.#markLength = met === BYTE_ORDER_MARK.length ? null : met;
+      return chunk.subarray(expected.length);
+    }
+    // No mark after all: what looked like one is the beginning of the body.
+    this.#markLength = null;
+    this.#cutter.push(Uint8Array.from(BYTE_ORDER_MARK.slice(0, metBefore)));
+    return chunk;
+  }
+
+  /** Cut lines at both ends to the cutter, the whole lines between them to the short way. */
+  #readChunk(chunk: Uint8Array): void {
+    const linesEnd = chunk.lastIndexOf(NEWLINE) + 1;
+    const linesStart = this.#cutter.isBetween ? 0 : chunk.indexOf(NEWLINE) + 1;
+    this.#cutter.push(chunk.subarray(0, linesStart));
+    this.#readLines(chunk.subarray(linesStart, linesEnd));
+    this.#cutter.push(chunk.subarray(linesEnd));
+  }
+
+  /** Parses lines, each with its newline. */
+  #readLines(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    // The cutter knows which value is too long or isn't UTF-8.
+    if (bytes.length > this.#maxLength || !isUtf8(bytes)) return this.#cutter.push(bytes);
+    const text = decoder.decode(bytes);
+    for (let start = 0; start < text.length;) {
+      const end = text.indexOf("\n", start);
+      if (end > start && !this.#readLine(text.slice(start, end))) {
+        // Several values, only blanks, or something bad: the cutter tells which. It takes the lines
+        // behind as well, since an exception costs ten times as much as a line does in the cutter.
+        return this.#cutter.push(encoder.encode(text.slice(start)));
+      }
+      start = end + 1;
+    }
+  }
+
+  #readLine(line: string): boolean {
+    try {
+      this.#values.push(parseJson(line));
+    } catch {
+      return false;
+    }
+    this.#lengths.push(line.length);
+    return true;
+  }
+
+  /** A piece from the cutter. */
+  #readPiece(bytes: Uint8Array, fault: CutFault | null): void {
+    if (fault !== null) return this.#reject(bytes, fault);
+    if (!isUtf8(bytes)) return this.#reject(bytes, "invalid UTF-8");
+    const text = decoder.decode(bytes);
+    let value: JsonValue;
+    try {
+      value = parseJson(text);
+    } catch (error) {
+      return this.#reject(bytes, reasonOf(error));
+    }
+    this.#values.push(value);
+    this.#lengths.push(text.length);
+  }
+
+  #reject(bytes: Uint8Array, reason: RejectReason): void {
+    const reported = bytes.subarray(0, REPORTED_BYTES);
+    const text = decoder.decode(reported).slice(0, REJECT_TEXT_LENGTH).trim();
+    // Only a text that was shortened may end inside a character.
+    const isValid = reported.length < REPORTED_BYTES ? isUtf8(reported) : isUtf8Prefix(reported);
+    this.#rejects.push({
+      text,
+      reason: reason === "not JSON" && !isValid ? "invalid UTF-8" : reason,
+    });
+  }
+}
+
+/** The reason for which {@linkcode parseJson} refused a text. */
+function reasonOf(error: unknown): RejectReason {
+  if (!(error instanceof RangeError)) return "not JSON";
+  return error.message === "nested too deep" ? "nested too deep" : "number out of range";
+}
+
+/** Whether the bytes are valid UTF-8, but for a last character that may be cut. */
+function isUtf8Prefix(bytes: Uint8Array): boolean {
+  if (isUtf8(bytes)) return true;
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
+}

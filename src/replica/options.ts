@@ -1,0 +1,79 @@
+/**
+ * What a replica can be told: the library's counterpart of the command line.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { JsonObject } from "../protocol/record.ts";
+import type { CommitEvent } from "../store/change.ts";
+
+/** One table and where it comes from. */
+export interface SourceOptions {
+  /** The endpoint; `{since}` in it is replaced by the cursor. */
+  readonly url: string;
+  /** Default: the last path element of the URL that is not `{since}`. */
+  readonly table?: string;
+}
+
+/** Options of {@linkcode replicate}; durations in milliseconds. */
+export interface ReplicatorOptions {
+  /** The tables; at least one. */
+  readonly sources: readonly SourceOptions[];
+  /** The store: a file, a folder, or `:memory:`. */
+  readonly kv: string;
+  /** Key field(s); default `["id"]`. */
+  readonly key?: readonly string[];
+  /** Order field; default `updated_at`. */
+  readonly orderBy?: string;
+  /** Tombstone field; default `deleted_at`. */
+  readonly deletedBy?: string;
+  /** Where to start in a store without a cursor; default `0`. */
+  readonly since?: string;
+  /** Ask again from so much before the cursor at every connect; default `0`. */
+  readonly overlap?: string;
+  /** Start from `0` once and sweep what the origin no longer has. */
+  readonly resync?: boolean;
+  /** Keep rows and cursor under a new URL. */
+  readonly adopt?: boolean;
+  /** End when up to date. */
+  readonly once?: boolean;
+  /** With `once`: failures in a row after which to give up; default 5. */
+  readonly attempts?: number;
+  /** Pause after a finite answer; default 1,000. */
+  readonly pollMs?: number;
+  /** Silence after which a stream is reopened; default 60,000. */
+  readonly idleTimeoutMs?: number;
+  /** Until response headers; default 10,000. */
+  readonly connectTimeoutMs?: number;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  /** A file of request headers, read at every connect. */
+  readonly headerFile?: string;
+  /** PEM file of a private authority. */
+  readonly ca?: string;
+  /** PEM file of a client certificate, and of its key. */
+  readonly cert?: string;
+  readonly certKey?: string;
+  /** Keep the change index and serve the feed. */
+  readonly feed?: boolean;
+  /** How long deletions are remembered; default 7 days. */
+  readonly tombstoneTtlMs?: number;
+  /** The part of a table that a sweep may remove unasked, 0 to 1; default 0.5. */
+  readonly shrinkLimit?: number;
+  /** Stop at the first record that can't be used, instead of quarantining it. */
+  readonly strict?: boolean;
+  /** Bytes of the longest record; default 16 MiB. */
+  readonly maxLineLength?: number;
+  /**
+   * From a record to what is stored in its place; must keep the key and order fields. Return
+   * undefined to leave the record out.
+   */
+  readonly transform?: (record: JsonObject) => JsonObject | undefined;
+  /** Called with every commit's changes, and awaited before the cursor moves on. */
+  readonly onCommit?: (event: CommitEvent) => void | Promise<void>;
+  /** Where the process's status server listens, for those who find the table held. */
+  readonly statusUrl?: string;
+  readonly clock?: Clock;
+  /** Stops all tables when it aborts. */
+  readonly signal?: AbortSignal;
+}

@@ -1,0 +1,151 @@
+/**
+ * Several tables in one store, each with a loop of its own.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { VERSION } from "../base/version.ts";
+import { Endpoint } from "../origin/endpoint.ts";
+import { type Order, parseOrder } from "../protocol/cursor.ts";
+import { LockstepError } from "../protocol/errors.ts";
+import { DEFAULT_SHAPE, type RecordShape } from "../protocol/record.ts";
+import { SYSTEM } from "../store/keys.ts";
+import { openStore, type Store } from "../store/store.ts";
+import type { ReplicatorOptions, SourceOptions } from "./options.ts";
+import { Replica, type ReplicaConfig } from "./replica.ts";
+import type { ProcessStatus } from "./status.ts";
+
+function usage(message: string, hint: string): LockstepError {
+  return new LockstepError(message, { kind: "usage", retry: "never", hint });
+}
+
+function configure(source: SourceOptions, options: ReplicatorOptions, clock: Clock): ReplicaConfig {
+  const endpoint = new Endpoint(source.url);
+  const name = source.table ?? endpoint.defaultTable;
+  if (name === null || name === "") {
+    throw usage(`${endpoint.printable} names no table`, "name one: --table NAME");
+  }
+  if (name === SYSTEM) {
+    throw usage(`a table can't be called ${SYSTEM}`, "name another: --table NAME");
+  }
+  const shape: RecordShape = {
+    key: options.key ?? DEFAULT_SHAPE.key,
+    orderBy: options.orderBy ?? DEFAULT_SHAPE.orderBy,
+    deletedBy: options.deletedBy ?? DEFAULT_SHAPE.deletedBy,
+  };
+  const { since: text } = options;
+  const since: Order | null = text === undefined || text === "0" ? null : parseOrder(text);
+  return { name, endpoint, shape, since, options, clock };
+}
+
+/** The running copies of one or more tables. */
+export class Replicator implements AsyncDisposable {
+  readonly tables: ReadonlyMap<string, Replica>;
+  /** Resolves when every table has ended; rejects with the first failure that can't be retried. */
+  readonly done: Promise<void>;
+  readonly #store: Store;
+  readonly #stop: AbortController;
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+
+  /** Use {@linkcode replicate}. */
+  constructor(replicas: readonly Replica[], store: Store, stop: AbortController, clock: Clock) {
+    this.tables = new Map(replicas.map((replica) => [replica.table, replica]));
+    this.#store = store;
+    this.#stop = stop;
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+    this.done = this.#run(replicas);
+    // Whoever doesn't wait for it learns of a failure by the status.
+    this.done.catch(() => {});
+  }
+
+  async #run(replicas: readonly Replica[]): Promise<void> {
+    try {
+      const runs = replicas.map((replica) =>
+        replica.run(this.#stop.signal).catch((error: unknown) => {
+          this.#stop.abort();
+          throw error;
+        })
+      );
+      const ends = await Promise.allSettled(runs);
+      const failed = ends.find((end) => end.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+    } finally {
+      this.#store.close();
+    }
+  }
+
+  /** The store's file; `:memory:` for none. */
+  get path(): string {
+    return this.#store.path;
+  }
+
+  /** A snapshot of the process and its tables. */
+  status(): ProcessStatus {
+    const now = this.#clock.now();
+    return {
+      program: "lockstep-replicate",
+      version: VERSION,
+      pid: process.pid,
+      host: Deno.hostname(),
+      startedAt: new Date(this.#startedAt).toISOString(),
+      uptimeSeconds: (now - this.#startedAt) / 1000,
+      memoryBytes: Deno.memoryUsage().rss,
+      store: { path: this.#store.path, bytes: this.#store.size() },
+      tables: [...this.tables.values()].map((replica) => replica.status()),
+    };
+  }
+
+  /** Finishes the commits under way and ends. Safe to call twice. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.done.catch(() => {});
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+/**
+ * Starts to replicate. Returns once the store is open and every table is ours.
+ *
+ * @throws {LockstepError} for wrong options, a table that another process writes, a store that
+ * belongs to another origin, or one that can't be opened
+ *
+ * @example
+ * ```ts
+ * import { replicate } from "./replicator.ts";
+ * await using replicator = await replicate({
+ *   sources: [{ url: "http://127.0.0.1:9/servers" }],
+ *   kv: ":memory:",
+ * });
+ * console.log(replicator.status().tables[0]?.state);
+ * ```
+ */
+export async function replicate(options: ReplicatorOptions): Promise<Replicator> {
+  const clock = options.clock ?? systemClock;
+  const configs = options.sources.map((source) => configure(source, options, clock));
+  const names = new Set(configs.map(({ name }) => name));
+  if (configs.length === 0) throw usage("no URL is given", "give one: --url URL");
+  if (names.size < configs.length) {
+    throw usage("two URLs name the same table", "name the tables: --url TABLE=URL");
+  }
+  const store = await openStore(options.kv);
+  const replicas: Replica[] = [];
+  const stop = new AbortController();
+  try {
+    for (const config of configs) replicas.push(await Replica.open(config, store));
+  } catch (error) {
+    stop.abort();
+    await Promise.all(replicas.map((replica) => replica.run(stop.signal)));
+    store.close();
+    throw error;
+  }
+  options.signal?.addEventListener("abort", () => stop.abort(), { once: true });
+  if (options.signal?.aborted) stop.abort();
+  return new Replicator(replicas, store, stop, clock);
+}

@@ -1,0 +1,131 @@
+/**
+ * What is known of a table's rows without reading them, so that most rows of a catch-up can be
+ * written blind.
+ *
+ * @module
+ */
+
+import { compareOrder, type Order } from "../protocol/cursor.ts";
+import type { Key, Row } from "../protocol/record.ts";
+import { compareKeys } from "./key_order.ts";
+
+/** Keys that a set holds before it spills into the bitmap. */
+const SET_KEYS = 4096;
+
+/** Bits of the bitmap (2 MiB): half a million keys make 3 % of the look-ups read in vain. */
+const BITS = 2 ** 24;
+
+function keyId(key: Key): string | number | bigint | boolean {
+  const [only] = key;
+  return key.length === 1 && only !== undefined
+    ? only
+    : key.map((part) => `${typeof part}:${part}`).join("\0");
+}
+
+/** FNV-1a over UTF-16 units, folded to the bitmap. */
+function hash(id: string | number | bigint | boolean): number {
+  const text = typeof id === "string" ? id : String(id);
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  }
+  h ^= h >>> 15;
+  return (Math.imul(h, 0x2c1b3c6d) >>> 0) % BITS;
+}
+
+/** A set of keys that may answer "perhaps" for a key it lacks, never "no" for one it has. */
+class PerhapsSet {
+  #keys = new Set<string | number | bigint | boolean>();
+  #bits: Uint8Array | null = null;
+
+  clear(): void {
+    // A new one, where the old had grown: clearing a large Set costs as much as filling it.
+    if (this.#keys.size > 64) this.#keys = new Set();
+    else this.#keys.clear();
+    this.#bits = null;
+  }
+
+  add(key: Key): void {
+    const id = keyId(key);
+    if (this.#bits === null) {
+      this.#keys.add(id);
+      if (this.#keys.size < SET_KEYS) return;
+      this.#bits = new Uint8Array(BITS / 8);
+      for (const known of this.#keys) this.#mark(this.#bits, known);
+      this.#keys.clear();
+    } else this.#mark(this.#bits, id);
+  }
+
+  has(key: Key): boolean {
+    const id = keyId(key);
+    if (this.#bits === null) return this.#keys.has(id);
+    const at = hash(id);
+    return ((this.#bits[at >> 3] ?? 0) & (1 << (at & 7))) !== 0;
+  }
+
+  #mark(bits: Uint8Array, id: string | number | bigint | boolean): void {
+    const at = hash(id);
+    bits[at >> 3] = (bits[at >> 3] ?? 0) | (1 << (at & 7));
+  }
+}
+
+/**
+ * The edge of what a table holds: the greatest order, who was written at it, and the greatest key.
+ */
+export class Frontier {
+  #high: Order | null;
+  /** Keys written at `#high`; null where the run of that order began before this process. */
+  #ties: PerhapsSet | null;
+  /** Greatest key of a table that was filled in key order since it was empty; else undefined. */
+  #top: Key | null | undefined;
+
+  /** @param high greatest order in the store; null for none
+   *  @param empty whether the store holds no row of the table */
+  constructor(high: Order | null, empty: boolean) {
+    this.#high = high;
+    this.#ties = high === null ? new PerhapsSet() : null;
+    this.#top = empty && high === null ? null : undefined;
+  }
+
+  /** True where nothing stored can be as new as the row: it is written without reading. */
+  isAhead(row: Row): boolean {
+    if (this.#high === null) return true;
+    const order = compareOrder(row.order, this.#high);
+    return order > 0 || (order === 0 && this.#ties !== null && !this.#ties.has(row.key));
+  }
+
+  /**
+   * True where the window's keys all lie above every key of the table: then each row is known to
+   * be new, and the count of rows stays exact. `rows` are in key order.
+   */
+  extendsKeys(rows: readonly Row[]): boolean {
+    const first = rows[0];
+    const last = rows.at(-1);
+    if (this.#top === undefined || first === undefined || last === undefined) return false;
+    if (this.#top !== null && compareKeys(first.key, this.#top) <= 0) {
+      this.#top = undefined;
+      return false;
+    }
+    this.#top = last.key;
+    return true;
+  }
+
+  /** Takes note of rows that are about to be written; `maxOrder` is the greatest of theirs. */
+  advance(rows: readonly Row[], maxOrder: Order): void {
+    const order = this.#high === null ? 1 : compareOrder(maxOrder, this.#high);
+    if (order < 0) return;
+    if (order > 0) {
+      this.#high = maxOrder;
+      (this.#ties ??= new PerhapsSet()).clear();
+    }
+    if (this.#ties === null) return;
+    for (const row of rows) {
+      if (compareOrder(row.order, maxOrder) === 0) this.#ties.add(row.key);
+    }
+  }
+
+  /** Something else was written: keys no longer come in order. */
+  forgetKeys(): void {
+    this.#top = undefined;
+  }
+}

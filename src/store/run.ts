@@ -1,0 +1,180 @@
+/**
+ * A window's rows on their way into atomic operations, cut by true sizes.
+ *
+ * @module
+ */
+
+import type { Order } from "../protocol/cursor.ts";
+import type { JsonObject, Row } from "../protocol/record.ts";
+import type { Reject } from "../stream/rows.ts";
+import type { Change, CommitEvent } from "./change.ts";
+import { quarantineKey, rowKey, tombstoneKey } from "./keys.ts";
+import { largeBytes, writeParts } from "./large.ts";
+import { keyBytes, MAX_VALUE_BYTES, serializedBound } from "./limits.ts";
+import type { QuarantineEntry, Tombstone } from "./meta.ts";
+import type { Operation } from "./operation.ts";
+import type { Decision, Outcome } from "./plan.ts";
+import { QUARANTINE_ENTRY_BYTES, QUARANTINE_KEPT } from "./quarantine.ts";
+import type { Table } from "./table.ts";
+
+/** Serialised size of a tombstone's own fields. */
+const TOMBSTONE_BYTES = 256;
+
+/** Serialised size of a large row's directory. */
+const DIRECTORY_BYTES = 256;
+
+/** Who is told of a run's commits. */
+export interface RunObserver {
+  /** What became of records. */
+  counted(outcome: Outcome, records: number): void;
+  /** Rows were committed. The cursor moves on when the promise resolves. */
+  committed(event: CommitEvent): void | Promise<void>;
+  /** Whether anybody wants events; without, none are made. */
+  readonly wantsEvents: boolean;
+  /** Whether {@linkcode committed} must have returned before the cursor may move. */
+  readonly awaitsEvents: boolean;
+}
+
+export class Run {
+  readonly #table: Table;
+  readonly #observer: RunObserver;
+  readonly #ttlMs: number;
+  readonly #rowPrefixBytes: number;
+  readonly #tombstonePrefixBytes: number;
+  readonly #outcomes = new Map<Outcome, number>();
+  #operation: Operation;
+  #changes: Change[] = [];
+  #rows = 0;
+
+  constructor(table: Table, observer: RunObserver, tombstoneTtlMs: number) {
+    this.#table = table;
+    this.#observer = observer;
+    this.#ttlMs = tombstoneTtlMs;
+    this.#operation = table.operation();
+    this.#rowPrefixBytes = keyBytes(rowKey(table.name, []));
+    this.#tombstonePrefixBytes = keyBytes(tombstoneKey(table.name, []));
+  }
+
+  /** Keeps what can't be stored, and drops the oldest of what is kept. */
+  async quarantine(reject: Reject): Promise<void> {
+    const table = this.#table;
+    const number = table.meta.quarantined + 1;
+    const entry: QuarantineEntry = {
+      number,
+      text: reject.text,
+      reason: reject.reason,
+      time: table.clock.now(),
+      cursor: table.meta.cursor,
+    };
+    if (!this.#operation.fits(2, QUARANTINE_ENTRY_BYTES, 256)) await this.#send(table.meta.cursor);
+    table.meta = { ...table.meta, quarantined: number };
+    this.#operation.set(quarantineKey(table.name, number), entry, QUARANTINE_ENTRY_BYTES);
+    const oldest = number - QUARANTINE_KEPT;
+    if (oldest > 0) this.#operation.delete(quarantineKey(table.name, oldest));
+  }
+
+  /** Adds a row; returns a promise only where something has to be sent first. */
+  add(row: Row, decision: Decision): Promise<void> | undefined {
+    this.#outcomes.set(decision.outcome, (this.#outcomes.get(decision.outcome) ?? 0) + 1);
+    if (decision.write) {
+      if (row.deletedAt !== null) return this.#bury(row, decision);
+      const bound = serializedBound(row.length);
+      if (bound > MAX_VALUE_BYTES || !this.#fitsRow(row, bound)) return this.#put(row, decision);
+      this.#operation.set(rowKey(this.#table.name, row.key), row.value, bound);
+    }
+    this.#note(row, decision);
+    return undefined;
+  }
+
+  /**
+   * Sends the rest.
+   *
+   * @param cursor where the cursor may stand once all of it is durable
+   * @param durable called then
+   */
+  async end(cursor: Order | null, durable: () => void): Promise<void> {
+    const { committer, meta } = this.#table;
+    if (this.#operation.empty && this.#changes.length === 0) {
+      await committer.idle();
+      durable();
+    } else if (committer.isIdle && !this.#observer.awaitsEvents) {
+      // Alone on its way, an operation carries the cursor that covers it; otherwise the next does.
+      await this.#send(cursor, durable);
+      await committer.idle();
+    } else {
+      await this.#send(meta.cursor, durable);
+    }
+    for (const [outcome, records] of this.#outcomes) this.#observer.counted(outcome, records);
+  }
+
+  #fitsRow(row: Row, bound: number): boolean {
+    const bytes = this.#rowPrefixBytes + keyBytes(row.key);
+    return this.#operation.fits(1, 2 * bytes + bound, bytes);
+  }
+
+  async #put(row: Row, decision: Decision): Promise<void> {
+    const table = this.#table;
+    const bytes = largeBytes(row.value, row.length);
+    let value: unknown = row.value;
+    let bound = Math.min(serializedBound(row.length), MAX_VALUE_BYTES);
+    if (bytes !== null) {
+      table.mayHaveParts = true;
+      value = await writeParts(table, row.key, bytes);
+      bound = DIRECTORY_BYTES;
+    }
+    if (!this.#fitsRow(row, bound)) await this.#send(table.meta.cursor);
+    this.#operation.set(rowKey(table.name, row.key), value, bound);
+    this.#note(row, decision);
+  }
+
+  #bury(row: Row, decision: Decision): Promise<void> | undefined {
+    const { name, shape, clock } = this.#table;
+    let value: JsonObject = row.value;
+    let bound = serializedBound(row.length);
+    if (bound > MAX_VALUE_BYTES - TOMBSTONE_BYTES) {
+      // A tombstone has to fit one value: of a large record it keeps what names it.
+      const names = [...shape.key, shape.orderBy, shape.deletedBy];
+      value = Object.fromEntries(names.map((field) => [field, row.value[field] ?? null]));
+      bound = MAX_VALUE_BYTES - TOMBSTONE_BYTES;
+    }
+    const { order, deletedAt, key } = row;
+    const expiresAt = clock.now() + this.#ttlMs;
+    const tombstone: Tombstone = { order, deletedAt, value, expiresAt };
+    const length = keyBytes(key);
+    const setKey = this.#tombstonePrefixBytes + length;
+    const add = () => {
+      this.#operation.delete(rowKey(name, key));
+      this.#operation.set(tombstoneKey(name, key), tombstone, bound + TOMBSTONE_BYTES, this.#ttlMs);
+      this.#note(row, decision);
+    };
+    const bytes = this.#rowPrefixBytes + length + 2 * setKey + bound + TOMBSTONE_BYTES;
+    if (this.#operation.fits(2, bytes, setKey)) return void add();
+    return this.#send(this.#table.meta.cursor).then(add);
+  }
+
+  #note(row: Row, decision: Decision): void {
+    this.#rows += decision.rows;
+    if (decision.changed && this.#observer.wantsEvents) {
+      const kind = row.deletedAt === null ? "put" : "delete";
+      this.#changes.push({ kind, key: row.key, order: row.order, value: row.value });
+    }
+  }
+
+  async #send(cursor: Order | null, durable?: () => void): Promise<void> {
+    const table = this.#table;
+    const operation = this.#operation;
+    const changes = this.#changes;
+    table.meta = { ...table.meta, rows: Math.max(0, table.meta.rows + this.#rows) };
+    this.#rows = 0;
+    this.#operation = table.operation();
+    this.#changes = [];
+    table.sign(operation, cursor);
+    await table.committer.submit(operation, async () => {
+      table.signed(cursor);
+      if (changes.length > 0) {
+        await this.#observer.committed({ table: table.name, changes, cursor });
+      }
+      durable?.();
+    });
+  }
+}

@@ -1,0 +1,382 @@
+/**
+ * The end of the pipeline: a `WritableStream` that commits batches of rows to Deno KV.
+ *
+ * Two ways of working:
+ *
+ * - **Gathering**, while catching up: rows are collected in a window, sorted by key and committed
+ *   in runs, two on their way while the next window fills. The cursor moves at a window's end.
+ * - **Following**, once the stream has slowed down: whatever has arrived is committed at once, in
+ *   the origin's order, and what arrives meanwhile joins the next commit. Every row is compared
+ *   with what is stored, so that counts and change events are exact.
+ *
+ * A quiet spell leads from the first to the second, a growing backlog back.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
+import type { Row } from "../protocol/record.ts";
+import type { RowBatch } from "../stream/rows.ts";
+import { RowCounter } from "./count.ts";
+import { Frontier } from "./frontier.ts";
+import { lookUp } from "./lookup.ts";
+import { decide, type Decision } from "./plan.ts";
+import { Run, type RunObserver } from "./run.ts";
+import type { Table } from "./table.ts";
+import { byKey, Window } from "./window.ts";
+
+/** A window in key order gains nothing by growing: four operations' worth. */
+const ORDERED_WINDOW_ROWS = 4_000;
+
+/** A window of scattered keys at most: with the one being committed it stays within memory. */
+const WINDOW_ROWS = 100_000;
+
+/** UTF-16 units of JSON text in a window at most, for the same reason. */
+const WINDOW_LENGTH = 12 * 2 ** 20;
+
+/** Rows of one commit while following. */
+const FOLLOW_ROWS = 500;
+
+/** Rows waiting behind a commit from which following would be slower than gathering. */
+const BEHIND_ROWS = 10_000;
+
+/** A gathering stream is quiet when nothing arrived for so long. */
+const QUIET_MS = 20;
+
+/** A window is not kept open for longer; one that has not filled half by then is a slow stream's. */
+const WINDOW_MS = 250;
+
+/** Rows in {@linkcode WINDOW_MS} below which following keeps up easily. */
+const SLOW_ROWS = 2_500;
+
+/** Who is told what the sink does. */
+export interface SinkObserver extends RunObserver {
+  quarantined(reason: string): void;
+  /** The stream outran the commits: what readers see is behind again. */
+  behind(): void;
+}
+
+/** Settings of a sink. */
+export interface SinkOptions {
+  readonly tombstoneTtlMs: number;
+  /** Count the rows, where the count is an estimate, once caught up. */
+  readonly count: boolean;
+  /** Begin by following: the table was up to date a moment ago. */
+  readonly following: boolean;
+  readonly observer: SinkObserver;
+}
+
+/** Rows of a table that one answer of the origin holds, on their way into the store. */
+export class TableSink {
+  readonly #table: Table;
+  readonly #options: SinkOptions;
+  readonly #clock: Clock;
+  readonly #frontier: Frontier;
+  /** The cursor that the answer was asked for: where to return to if it turns out unsorted. */
+  readonly #start: Order | null;
+  #pending = new Window();
+  #opened = 0;
+  #arrived = 0;
+  #following = false;
+  #flushing = false;
+  #abandoned = false;
+  #reached = false;
+  /** The answer is not in order: only its end tells that everything up to its greatest is here. */
+  #pinned: boolean;
+  #sawInversion = false;
+  #greatest: Order | null = null;
+  #work: Promise<void> | null = null;
+  #patience: AbortController | null = null;
+  #room: (() => void) | null = null;
+  #gate: Promise<void> | null = null;
+  #failure: unknown = null;
+  #controller: WritableStreamDefaultController | null = null;
+  #counter: RowCounter | null = null;
+
+  /** @param empty whether the store holds no row of the table */
+  constructor(table: Table, empty: boolean, options: SinkOptions) {
+    this.#table = table;
+    this.#options = options;
+    this.#clock = table.clock;
+    this.#frontier = new Frontier(table.meta.high, empty);
+    this.#start = table.meta.cursor;
+    this.#pinned = table.meta.unsorted;
+    this.#following = options.following;
+  }
+
+  /** The stream to pipe an answer's batches into. Closing it commits all that was written. */
+  writable(): WritableStream<RowBatch> {
+    return new WritableStream<RowBatch>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      write: (batch) => this.#write(batch),
+      close: () => this.flush(),
+      abort: () => this.abandon(),
+    }, { highWaterMark: 1 });
+  }
+
+  /** Everything of the answer has arrived so far: it is stored when this resolves. */
+  async caughtUp(): Promise<void> {
+    await this.flush();
+    this.#reached = true;
+    const { meta } = this.#table;
+    const cursor = maxOrder(meta.cursor, this.#greatest);
+    if (cursor !== meta.cursor || meta.unsorted !== this.#sawInversion) {
+      await this.#table.save({ cursor, unsorted: this.#sawInversion });
+    }
+    this.#pinned = false;
+    if (this.#table.mayHaveParts && !meta.exact) await this.#table.tidy();
+    if (!this.#table.meta.exact && this.#options.count) {
+      this.#counter = new RowCounter(this.#table.store.writer, this.#table.name);
+      this.#wake();
+    }
+  }
+
+  /** Runs something that must not run beside a commit; what arrives meanwhile waits. */
+  async paused(action: () => Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#gate = promise;
+    try {
+      await this.flush();
+      this.#counter = null;
+      await action();
+    } finally {
+      this.#gate = null;
+      resolve();
+    }
+  }
+
+  /** Commits what has arrived. */
+  async flush(): Promise<void> {
+    this.#patience?.abort();
+    this.#flushing = true;
+    try {
+      // Twice where a count was under way: it ends, and what has come meanwhile is committed.
+      while (this.#work !== null) await this.#work;
+      this.#wake();
+      while (this.#work !== null) await this.#work;
+    } finally {
+      this.#flushing = false;
+    }
+    this.#check();
+    if (this.#counter !== null) this.#wake();
+  }
+
+  /** Drops what is not on its way, and waits for what is. */
+  async abandon(): Promise<void> {
+    this.#abandoned = true;
+    this.#pending = new Window();
+    this.#patience?.abort();
+    this.#makeRoom();
+    await this.#work?.catch(() => {});
+  }
+
+  #check(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  async #write(batch: RowBatch): Promise<void> {
+    if (this.#gate !== null) await this.#gate;
+    this.#check();
+    if (batch.rows.length === 0 && batch.rejects.length === 0) return;
+    this.#greatest = maxOrder(this.#greatest, batch.maxOrder);
+    if (!batch.sorted && !this.#reached && !this.#sawInversion) this.#pin();
+    this.#arrived = this.#clock.now();
+    if (this.#pending.empty) this.#opened = this.#arrived;
+    this.#pending.add(batch);
+    if (this.#following || this.#isFull()) this.#wake();
+    else if (this.#patience === null) void this.#wait();
+    // A full window behind one that is being committed: the origin waits.
+    while (this.#work !== null && this.#isFull() && !this.#abandoned) {
+      await new Promise<void>((resolve) => this.#room = resolve);
+      this.#check();
+    }
+  }
+
+  /** The answer is out of order: what came so far is no prefix of it. */
+  #pin(): void {
+    this.#sawInversion = true;
+    if (this.#pinned) return;
+    this.#pinned = true;
+    const { meta } = this.#table;
+    this.#table.meta = { ...meta, cursor: this.#start, unsorted: true };
+  }
+
+  #isFull(): boolean {
+    const { rows, length, ascending } = this.#pending;
+    if (this.#following) return rows.length >= BEHIND_ROWS || length >= WINDOW_LENGTH;
+    return rows.length >= WINDOW_ROWS || length >= WINDOW_LENGTH ||
+      (ascending && rows.length >= ORDERED_WINDOW_ROWS);
+  }
+
+  #makeRoom(): void {
+    const room = this.#room;
+    this.#room = null;
+    room?.();
+  }
+
+  /** Watches a gathering stream for quiet. */
+  async #wait(): Promise<void> {
+    const patience = new AbortController();
+    this.#patience = patience;
+    try {
+      while (!this.#pending.empty && !this.#following) {
+        await this.#clock.sleep(QUIET_MS, patience.signal);
+        const now = this.#clock.now();
+        const isQuiet = now - this.#arrived >= QUIET_MS;
+        const isSlow = now - this.#opened >= WINDOW_MS && this.#pending.rows.length < SLOW_ROWS;
+        if ((isQuiet || isSlow) && this.#work === null && !this.#pending.empty) {
+          this.#following = true;
+          this.#wake();
+        }
+      }
+    } catch {
+      // Abandoned.
+    } finally {
+      this.#patience = null;
+    }
+  }
+
+  #wake(): void {
+    if (this.#work !== null || this.#abandoned) return;
+    this.#work = this.#run().catch((error: unknown) => {
+      this.#failure ??= error;
+      this.#pending = new Window();
+      // A quiet stream brings no write that could throw it: the pipe learns of it here.
+      this.#controller?.error(error);
+    }).finally(() => {
+      this.#work = null;
+      this.#makeRoom();
+    });
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      while (!this.#pending.empty && (this.#following || this.#flushing || this.#isFull())) {
+        if (this.#abandoned) return;
+        if (this.#following && this.#pending.rows.length >= BEHIND_ROWS) this.#fallBehind();
+        const window = this.#take();
+        this.#makeRoom();
+        await this.#commit(window);
+      }
+      await this.#table.committer.idle();
+      const { meta, cursor } = this.#table;
+      if (meta.cursor !== cursor) await this.#table.save({});
+      if (this.#pending.empty || !(this.#following || this.#flushing || this.#isFull())) {
+        if (this.#counter === null || this.#abandoned || this.#flushing) return;
+        await this.#count(this.#counter);
+      }
+    }
+  }
+
+  #take(): Window {
+    if (this.#following && this.#pending.rows.length > FOLLOW_ROWS) {
+      return this.#pending.take(FOLLOW_ROWS);
+    }
+    const window = this.#pending;
+    this.#pending = new Window();
+    this.#opened = this.#clock.now();
+    return window;
+  }
+
+  #fallBehind(): void {
+    this.#following = false;
+    this.#reached = false;
+    this.#options.observer.behind();
+  }
+
+  async #count(counter: RowCounter): Promise<void> {
+    const rows = await counter.step();
+    if (rows === null) return;
+    this.#counter = null;
+    await this.#table.save({ rows, exact: true });
+  }
+
+  async #commit(window: Window): Promise<void> {
+    const table = this.#table;
+    const { observer } = this.#options;
+    const rows = byKey(window);
+    if (rows.length < window.rows.length) {
+      observer.counted("stale", window.rows.length - rows.length);
+    }
+    // Readers of a live table see a prefix of the origin's order, within an operation's bounds.
+    if (this.#following) rows.sort((a, b) => compareOrder(a.order, b.order));
+    const decisions = await this.#decide(rows, window.ascending);
+    const high = maxOrder(table.meta.high, window.maxOrder);
+    table.meta = { ...table.meta, high };
+    if (window.maxOrder !== null) this.#frontier.advance(rows, window.maxOrder);
+
+    const run = new Run(table, observer, this.#options.tombstoneTtlMs);
+    for (const reject of window.rejects) {
+      if (!await table.rejects.isNew(reject)) continue;
+      await run.quarantine(reject);
+      observer.quarantined(reject.reason);
+    }
+    for (const [i, row] of rows.entries()) {
+      const decision = decisions[i];
+      if (decision === undefined) continue;
+      // Most rows just join an operation: awaiting each would cost as much as writing it.
+      const sent = run.add(row, decision);
+      if (sent !== undefined) {
+        if (this.#abandoned) throw new Error("abandoned");
+        await sent;
+      }
+      if (decision.rows !== 0) this.#counter?.adjust(row.key, decision.rows);
+    }
+    const target = maxOrder(table.meta.cursor, window.maxOrder);
+    await run.end(this.#pinned ? table.meta.cursor : target, () => {
+      if (!this.#pinned) table.advance(target);
+    });
+  }
+
+  /** What each row does: told without reading where nothing stored can be as new. */
+  async #decide(rows: readonly Row[], ascending: boolean): Promise<Decision[]> {
+    const table = this.#table;
+    const { resync } = table.meta;
+    const began = resync?.phase === "reading" ? resync.began : null;
+    const isBlind = (row: Row) => !this.#following && began === null && this.#frontier.isAhead(row);
+    const doubtful = rows.filter((row) => !isBlind(row));
+    if (doubtful.length === 0) {
+      const isNew = ascending && this.#frontier.extendsKeys(rows);
+      if (!isNew && rows.length > 0) {
+        this.#frontier.forgetKeys();
+        this.#counter = null;
+        if (table.meta.exact) table.meta = { ...table.meta, exact: false };
+      }
+      return rows.map((row) => blind(row, isNew));
+    }
+    await table.committer.idle();
+    const { name, shape, store } = table;
+    const stored = await lookUp(store.writer, doubtful, { table: name, shape, began });
+    this.#frontier.forgetKeys();
+    let next = 0;
+    const decisions = rows.map((row) => {
+      if (row !== doubtful[next]) return blind(row, false);
+      return this.#tell(row, decide(row, stored[next++] ?? null));
+    });
+    if (doubtful.length < rows.length) {
+      this.#counter = null;
+      if (table.meta.exact) table.meta = { ...table.meta, exact: false };
+    }
+    return decisions;
+  }
+
+  /** A row that is stored already, but perhaps without anybody having been told, is told again. */
+  #tell(row: Row, decision: Decision): Decision {
+    const { untold } = this.#table;
+    if (decision.outcome !== "identical" || untold === null) return decision;
+    const isTold = compareOrder(row.order, untold) > 0 ||
+      (this.#start !== null && compareOrder(row.order, this.#start) <= 0);
+    return isTold ? decision : { ...decision, changed: true };
+  }
+}
+
+/** A row that is written without having been compared; `isNew` where it can't have been there. */
+function blind(row: Row, isNew: boolean): Decision {
+  if (row.deletedAt !== null) {
+    return { outcome: "deleted", write: true, changed: true, rows: 0 };
+  }
+  return { outcome: isNew ? "inserted" : "written", write: true, changed: true, rows: 1 };
+}

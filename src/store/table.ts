@@ -1,0 +1,260 @@
+/**
+ * A table that this process writes: its lease, its cursor, and the commits of both.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { maxOrder, type Order } from "../protocol/cursor.ts";
+import { LockstepError } from "../protocol/errors.ts";
+import type { RecordShape } from "../protocol/record.ts";
+import { Committer } from "./committer.ts";
+import { storeFault } from "./faults.ts";
+import { cursorKey, rowPrefix } from "./keys.ts";
+import { collectParts, hasParts } from "./large.ts";
+import { Lease } from "./lease.ts";
+import type { OriginIdentity, ResyncMark, TableMeta } from "./meta.ts";
+import { Operation } from "./operation.ts";
+import { SeenRejects } from "./quarantine.ts";
+import type { Store } from "./store.ts";
+
+/** What a table is opened with. */
+export interface TableOptions {
+  readonly table: string;
+  readonly shape: RecordShape;
+  readonly origin: OriginIdentity;
+  /** Where to start in a store that has no cursor; null for `0`. */
+  readonly since: Order | null;
+  /** Keep rows and cursor under a new URL. */
+  readonly adopt: boolean;
+  /** Accept any origin: the table is about to be resynced. */
+  readonly resync: boolean;
+  readonly statusUrl: string | null;
+  readonly clock: Clock;
+  /** Told of every commit: how long it took, in milliseconds. */
+  readonly onCommit: (milliseconds: number) => void;
+}
+
+/** Serialised size of the cursor's value at most, for the limits. */
+const META_BYTES = 8192;
+
+function sameIdentity(a: OriginIdentity, b: OriginIdentity, alsoUrl: boolean): boolean {
+  return a.orderBy === b.orderBy && a.key.join("\0") === b.key.join("\0") &&
+    (!alsoUrl || a.url === b.url);
+}
+
+function describe({ url, key, orderBy }: OriginIdentity): string {
+  return `${url} (key ${key.join(",")}, ordered by ${orderBy})`;
+}
+
+/** The stored state under the given options, or a refusal. */
+function admit(stored: TableMeta | null, options: TableOptions, path: string): TableMeta {
+  const { origin, table } = options;
+  if (stored === null) {
+    return {
+      cursor: options.since,
+      high: null,
+      origin,
+      rows: 0,
+      exact: true,
+      quarantined: 0,
+      lastContact: null,
+      unsorted: false,
+      resync: null,
+    };
+  }
+  if (sameIdentity(stored.origin, origin, true)) return stored;
+  if (options.adopt && sameIdentity(stored.origin, origin, false)) return { ...stored, origin };
+  if (options.resync) {
+    const sameFields = sameIdentity(stored.origin, origin, false);
+    // Orders of another field can't be compared with ours; the resync compares nothing old.
+    return sameFields ? { ...stored, origin } : { ...stored, origin, high: null, cursor: null };
+  }
+  throw new LockstepError(
+    `table ${table} in ${path} is a copy of ${describe(stored.origin)}, not of ${describe(origin)}`,
+    {
+      kind: "foreign-store",
+      retry: "never",
+      hint:
+        "use another --table or --kv; or --adopt if the origin has only moved; or --resync to replace the rows by this origin's",
+    },
+  );
+}
+
+/** One table of a store, open for writing. */
+export class Table {
+  readonly name: string;
+  readonly shape: RecordShape;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly committer: Committer;
+  readonly rejects: SeenRejects;
+  /** As it will be written with the next operation. */
+  meta: TableMeta;
+  /** Whether large rows may be about, whose parts need looking after. */
+  mayHaveParts: boolean;
+  /**
+   * Rows up to here may have been stored without anybody having been told, because the process
+   * ended, or a commit failed, between the two; null where that can't be.
+   */
+  untold: Order | null;
+  readonly #lease: Lease;
+  #savedCursor: Order | null;
+
+  private constructor(
+    store: Store,
+    options: TableOptions,
+    lease: Lease,
+    meta: TableMeta,
+    rejects: SeenRejects,
+    mayHaveParts: boolean,
+  ) {
+    this.name = options.table;
+    this.shape = options.shape;
+    this.store = store;
+    this.clock = options.clock;
+    this.#lease = lease;
+    this.meta = meta;
+    this.untold = meta.high;
+    this.rejects = rejects;
+    this.mayHaveParts = mayHaveParts;
+    this.#savedCursor = meta.cursor;
+    this.committer = new Committer({
+      path: store.path,
+      table: options.table,
+      onCommit: options.onCommit,
+    });
+  }
+
+  /**
+   * Takes the table's lease and reads its state; removes what a crash left of large rows.
+   *
+   * @throws {LockstepError} `lease-held`, `foreign-store`, or a store's failure
+   */
+  static async open(store: Store, options: TableOptions): Promise<Table> {
+    const kv = store.writer;
+    const name = options.table;
+    let lease: Lease | null = null;
+    try {
+      // Refused before the lease is taken: a wrong option must not disturb a running holder.
+      admit((await kv.get<TableMeta>(cursorKey(name))).value, options, store.path);
+      lease = await Lease.take(kv, name, store.path, options.statusUrl, options.clock);
+      const stored = (await kv.get<TableMeta>(cursorKey(name))).value;
+      const meta = admit(stored, options, store.path);
+      const rejects = meta.quarantined > 0 ? await SeenRejects.load(kv, name) : new SeenRejects();
+      const table = new Table(store, options, lease, meta, rejects, await hasParts(kv, name));
+      await table.tidy();
+      return table;
+    } catch (error) {
+      await lease?.release().catch(() => {});
+      throw storeFault(store.path, error);
+    }
+  }
+
+  /** The greatest order up to which everything is durably stored. */
+  get cursor(): Order | null {
+    return this.#savedCursor;
+  }
+
+  /** A new operation that fails if another process has taken the table. */
+  operation(): Operation {
+    return new Operation(this.store.writer, this.#lease.fence);
+  }
+
+  /** Adds the table's state to an operation, with the given cursor. */
+  sign(operation: Operation, cursor: Order | null): void {
+    operation.set(cursorKey(this.name), { ...this.meta, cursor }, META_BYTES);
+  }
+
+  /** Lets the cursor move with the next operation: everything up to it is durable. */
+  advance(cursor: Order | null): void {
+    this.meta = { ...this.meta, cursor };
+  }
+
+  /** To be called when an operation that was signed with this cursor is durable. */
+  signed(cursor: Order | null): void {
+    this.#savedCursor = cursor;
+  }
+
+  /** Changes the state and writes it at once. Returns the commit's versionstamp. */
+  async save(change: Partial<TableMeta>): Promise<string> {
+    this.meta = { ...this.meta, ...change };
+    const { cursor } = this.meta;
+    const operation = this.operation();
+    this.sign(operation, cursor);
+    let stamp = "";
+    await this.committer.submit(operation, (versionstamp) => {
+      stamp = versionstamp;
+      this.signed(cursor);
+    });
+    await this.committer.idle();
+    return stamp;
+  }
+
+  /** Begins a resync: from here on the origin's word replaces what it has not confirmed. */
+  async beginResync(reason: string): Promise<void> {
+    const began = await this.save({});
+    const resync: ResyncMark = { began, reason, phase: "reading", wouldRemove: null, of: null };
+    await this.save({ resync, cursor: null });
+  }
+
+  /** After a failed commit: forget what was on its way and read the state as it is stored. */
+  async recover(): Promise<void> {
+    await this.committer.reset();
+    try {
+      const { value } = await this.store.writer.get<TableMeta>(cursorKey(this.name));
+      // What was on its way may or may not be stored: rows are compared, and counted anew.
+      const high = maxOrder(this.meta.high, value?.high ?? null);
+      this.meta = {
+        ...(value ?? { ...this.meta, cursor: this.#savedCursor }),
+        high,
+        exact: false,
+        origin: this.meta.origin,
+      };
+      this.untold = high;
+      this.#savedCursor = this.meta.cursor;
+      await this.tidy();
+    } catch (error) {
+      throw storeFault(this.store.path, error);
+    }
+  }
+
+  /** Removes the parts of large rows that no row names any more. Not beside a write. */
+  async tidy(): Promise<void> {
+    if (!this.mayHaveParts) return;
+    await collectParts(this);
+  }
+
+  /** A sign of life for the lease, and the time of the last contact for readers. */
+  async beat(lastContact: number | null): Promise<void> {
+    let isOurs: boolean;
+    try {
+      isOurs = await this.#lease.beat(this.clock.now());
+    } catch (error) {
+      throw storeFault(this.store.path, error);
+    }
+    if (!isOurs) {
+      throw new LockstepError(`table ${this.name} was taken over by another process`, {
+        kind: "lease-lost",
+        retry: "never",
+        hint: "run one process a table",
+      });
+    }
+    if (lastContact !== null) this.meta = { ...this.meta, lastContact };
+  }
+
+  /** Whether the table holds any row. */
+  async isEmpty(): Promise<boolean> {
+    const rows = this.store.writer.list({ prefix: rowPrefix(this.name) }, { limit: 1 });
+    for await (const _ of rows) return false;
+    return true;
+  }
+
+  /** Gives the lease back. The store stays open. */
+  async close(): Promise<void> {
+    await this.committer.reset();
+    await this.#lease.release().catch(() => {
+      // The store is gone: the lease runs out by itself.
+    });
+  }
+}
