@@ -220,7 +220,7 @@ export class Replica {
         quarantined: (reason: string) => this.#metrics.quarantined(reason),
         behind: () => this.#enter("behind"),
         committed: (event) => this.#committed(event),
-        wantsEvents: true,
+        wantsEvents: () => this.#wantsEvents(),
         awaitsEvents: options.onCommit !== undefined,
       },
     });
@@ -305,6 +305,7 @@ export class Replica {
     if (reading.asked.head !== null && !reading.hasHead && this.#open.meta.resync !== null) {
       return Promise.resolve();
     }
+    if (over.aborted) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
     over.addEventListener("abort", () => resolve(), { once: true });
@@ -356,7 +357,7 @@ export class Replica {
     const observer = {
       counted: (outcome: Outcome, records: number) => this.#metrics.counted(outcome, records),
       committed: (event: CommitEvent) => this.#committed(event),
-      wantsEvents: true,
+      wantsEvents: () => this.#wantsEvents(),
       awaitsEvents: this.#config.options.onCommit !== undefined,
     };
     const ttl = this.#config.options.tombstoneTtlMs ?? 7 * DAY_MS;
@@ -467,6 +468,12 @@ export class Replica {
     }
     for (const listener of this.#listeners) listener(event);
     await this.#config.options.onCommit?.(event);
+  }
+
+  /** While catching up unwatched, events would cost memory and serve nobody. */
+  #wantsEvents(): boolean {
+    return this.#listeners.size > 0 || this.#config.options.onCommit !== undefined ||
+      isLive(this.#state);
   }
 
   #enter(event: StateEvent): void {

@@ -30,7 +30,7 @@ export interface RunObserver {
   /** Rows were committed. The cursor moves on when the promise resolves. */
   committed(event: CommitEvent): void | Promise<void>;
   /** Whether anybody wants events; without, none are made. */
-  readonly wantsEvents: boolean;
+  wantsEvents(): boolean;
   /** Whether {@linkcode committed} must have returned before the cursor may move. */
   readonly awaitsEvents: boolean;
 }
@@ -45,12 +45,14 @@ export class Run {
   #operation: Operation;
   #changes: Change[] = [];
   #rows = 0;
+  readonly #wantsEvents: boolean;
 
   constructor(table: Table, observer: RunObserver, tombstoneTtlMs: number) {
     this.#table = table;
     this.#observer = observer;
     this.#ttlMs = tombstoneTtlMs;
     this.#operation = table.operation();
+    this.#wantsEvents = observer.wantsEvents();
     this.#rowPrefixBytes = keyBytes(rowKey(table.name, []));
     this.#tombstonePrefixBytes = keyBytes(tombstoneKey(table.name, []));
   }
@@ -154,7 +156,7 @@ export class Run {
 
   #note(row: Row, decision: Decision): void {
     this.#rows += decision.rows;
-    if (decision.changed && this.#observer.wantsEvents) {
+    if (decision.changed && this.#wantsEvents) {
       const kind = row.deletedAt === null ? "put" : "delete";
       this.#changes.push({ kind, key: row.key, order: row.order, value: row.value });
     }
