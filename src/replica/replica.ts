@@ -214,6 +214,7 @@ export class Replica {
     const sink = new TableSink(this.#open, await this.#open.isEmpty(), {
       tombstoneTtlMs: options.tombstoneTtlMs ?? 7 * DAY_MS,
       count: !options.once,
+      isTransformed: options.transform !== undefined,
       following: isLive(this.#state),
       observer: {
         counted: (outcome: Outcome, records: number) => this.#metrics.counted(outcome, records),

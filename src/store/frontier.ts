@@ -38,13 +38,6 @@ class PerhapsSet {
   #keys = new Set<string | number | bigint | boolean>();
   #bits: Uint8Array | null = null;
 
-  clear(): void {
-    // A new one, where the old had grown: clearing a large Set costs as much as filling it.
-    if (this.#keys.size > 64) this.#keys = new Set();
-    else this.#keys.clear();
-    this.#bits = null;
-  }
-
   add(key: Key): void {
     const id = keyId(key);
     if (this.#bits === null) {
@@ -78,6 +71,9 @@ export class Frontier {
   #ties: PerhapsSet | null;
   /** Greatest key of a table that was filled in key order since it was empty; else undefined. */
   #top: Key | null | undefined;
+  #next: Order | null = null;
+  #nextTies: PerhapsSet | null = null;
+  readonly #noted: Key[] = [];
 
   /** @param high greatest order in the store; null for none
    *  @param empty whether the store holds no row of the table */
@@ -110,18 +106,40 @@ export class Frontier {
     return true;
   }
 
-  /** Takes note of rows that are about to be written; `maxOrder` is the greatest of theirs. */
-  advance(rows: readonly Row[], maxOrder: Order): void {
-    const order = this.#high === null ? 1 : compareOrder(maxOrder, this.#high);
-    if (order < 0) return;
-    if (order > 0) {
-      this.#high = maxOrder;
-      (this.#ties ??= new PerhapsSet()).clear();
-    }
-    if (this.#ties === null) return;
+  /**
+   * Begins a window whose greatest order is known; {@linkcode note} takes its rows, and what was
+   * noted counts from {@linkcode end} on, so that the window's own rows don't stand against each
+   * other.
+   */
+  begin(maxOrder: Order | null): void {
+    const order = maxOrder === null
+      ? -1
+      : this.#high === null
+      ? 1
+      : compareOrder(maxOrder, this.#high);
+    this.#next = order < 0 ? null : maxOrder;
+    // Ties at an order that is only now reached are known from their first row on.
+    this.#nextTies = order > 0 ? new PerhapsSet() : this.#ties;
+    this.#noted.length = 0;
+  }
+
+  /** Takes note of rows that are being written. */
+  note(rows: readonly Row[]): void {
+    const next = this.#next;
+    if (next === null || this.#nextTies === null) return;
     for (const row of rows) {
-      if (compareOrder(row.order, maxOrder) === 0) this.#ties.add(row.key);
+      if (compareOrder(row.order, next) !== 0) continue;
+      if (this.#nextTies === this.#ties) this.#noted.push(row.key);
+      else this.#nextTies.add(row.key);
     }
+  }
+
+  end(): void {
+    if (this.#next === null) return;
+    this.#high = this.#next;
+    for (const key of this.#noted.splice(0)) this.#nextTies?.add(key);
+    this.#ties = this.#nextTies;
+    this.#next = null;
   }
 
   /** Something else was written: keys no longer come in order. */

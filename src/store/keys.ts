@@ -15,6 +15,7 @@
  *                                                 every commit
  * ["lockstep", table, "lease", "beat"]            the holder's sign of life
  * ["lockstep", table, "request", name]            what another process asks the holder to do
+ * ["lockstep", table, "hook", name]               HookMark: how far a consumer of changes has come
  * ```
  *
  * Invariants:
@@ -98,6 +99,10 @@ export function requestKey(table: string, name: string): Deno.KvKey {
 
 export function requestPrefix(table: string): Deno.KvKey {
   return [SYSTEM, table, "request"];
+}
+
+export function hookKey(table: string, name: string): Deno.KvKey {
+  return [SYSTEM, table, "hook", name];
 }
 
 /** Whether a key can be stored in all its places; the tombstone's is the longest. */

@@ -21,6 +21,9 @@ export const LEASE_MS = 15_000;
 /** Between two beats. */
 export const BEAT_MS = 5_000;
 
+/** Between two looks for a beat of a holder on another host. */
+const LOOK_MS = 1_000;
+
 /** Who holds a table: the value of the lease entry. */
 export interface Holder {
   readonly id: string;
@@ -39,14 +42,25 @@ interface Beat {
   readonly time: number;
 }
 
-/** True where a process of this host is known to be gone. */
-function isGone(pid: number): boolean {
+/** Leases that this very process holds: after a restart in a container the pid is the same. */
+const heldHere = new Set<string>();
+
+/**
+ * Whether a process of this host is there; null where that can't be told. Asked of the shell,
+ * which the program may run anyway: signals and /proc would want more permissions.
+ */
+async function isRunning(pid: number): Promise<boolean | null> {
+  const script = 'kill -0 "$0" 2>/dev/null || [ -e "/proc/$0" ]';
   try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    // Without the permission to look, or for another user's process, it may well be alive.
-    return error instanceof Error && "code" in error && error.code === "ESRCH";
+    const { success } = await new Deno.Command("sh", {
+      args: ["-c", script, String(pid)],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success;
+  } catch {
+    return null;
   }
 }
 
@@ -55,22 +69,25 @@ export async function holderOf(kv: Deno.Kv, table: string): Promise<Holder | nul
   return (await kv.get<Holder>(leaseKey(table))).value;
 }
 
+/** Whether the holder is alive; null where only time tells. */
+async function isAlive(holder: Holder): Promise<boolean | null> {
+  if (holder.host !== Deno.hostname()) return null;
+  if (holder.pid === process.pid) return heldHere.has(holder.id);
+  return await isRunning(holder.pid);
+}
+
 /** Waits until the holder is known to be dead; throws when it is alive. */
 async function outwait(kv: Deno.Kv, table: string, holder: Holder, path: string, clock: Clock) {
-  if (holder.host === Deno.hostname() && isGone(holder.pid)) return;
-  const seen = (await kv.get<Beat>(beatKey(table))).value;
-  const age = clock.now() - (seen?.time ?? 0);
-  const isAlive = async () => {
-    const beat = (await kv.get<Beat>(beatKey(table))).value;
-    return beat?.id === holder.id && beat.time !== seen?.time;
-  };
-  if (seen?.id === holder.id && age < LEASE_MS) {
-    // On this host the process is there and has just given a sign. On another one only time tells.
-    if (holder.host === Deno.hostname()) throw held(table, path, holder);
-    for (let waited = 0; waited < LEASE_MS; waited += 1000) {
-      await clock.sleep(1000);
-      if (await isAlive()) throw held(table, path, holder);
-    }
+  const beatOf = async () => (await kv.get<Beat>(beatKey(table))).value;
+  const seen = await beatOf();
+  const isFresh = seen?.id === holder.id && clock.now() - seen.time < LEASE_MS;
+  const alive = await isAlive(holder);
+  if (alive === false || !isFresh) return;
+  if (alive) throw held(table, path, holder);
+  for (let waited = 0; waited < LEASE_MS; waited += LOOK_MS) {
+    await clock.sleep(LOOK_MS);
+    const beat = await beatOf();
+    if (beat?.id === holder.id && beat.time !== seen.time) throw held(table, path, holder);
   }
 }
 
@@ -125,7 +142,10 @@ export class Lease {
       const beat: Beat = { id: holder.id, time: clock.now() };
       const taken = await kv.atomic().check(current)
         .set(leaseKey(table), holder).set(beatKey(table), beat).commit();
-      if (taken.ok) return new Lease(kv, table, holder, taken.versionstamp);
+      if (taken.ok) {
+        heldHere.add(holder.id);
+        return new Lease(kv, table, holder, taken.versionstamp);
+      }
     }
   }
 
@@ -139,6 +159,7 @@ export class Lease {
 
   /** Gives the table free, if it is still ours. */
   async release(): Promise<void> {
+    heldHere.delete(this.holder.id);
     await this.#kv.atomic().check(this.fence)
       .delete(leaseKey(this.#table)).delete(beatKey(this.#table)).commit();
   }

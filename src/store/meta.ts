@@ -35,6 +35,12 @@ export interface ResyncMark {
 export interface TableMeta {
   /** The greatest order up to which everything is stored; null before the first record. */
   readonly cursor: Order | null;
+  /**
+   * Where to ask from while there is no cursor: the least order that the first answer, or a
+   * resync's, brought. From `0` the origin leaves deletions out, and a row that was stored before a
+   * crash and deleted after it would stay as a ghost.
+   */
+  readonly floor: Order | null;
   /** The greatest order ever written, or about to be: rows up to here are compared, not overwritten. */
   readonly high: Order | null;
   readonly origin: OriginIdentity;
@@ -42,6 +48,8 @@ export interface TableMeta {
   readonly rows: number;
   /** False where `rows` is an estimate. */
   readonly exact: boolean;
+  /** Rows ever changed: tells whether the table is another one than it was. */
+  readonly changes: number;
   /** Entries ever quarantined. */
   readonly quarantined: number;
   /** Milliseconds since the Unix epoch: the origin's last sign of life. */
@@ -60,6 +68,16 @@ export interface Tombstone {
   readonly value: JsonObject;
   /** Milliseconds since the Unix epoch. */
   readonly expiresAt: number;
+}
+
+/** The value at `["lockstep", table, "hook", name]`. */
+export interface HookMark {
+  /** The file or the command that it stands for. */
+  readonly target: string;
+  /** {@linkcode TableMeta.changes} of the table that it was last told about. */
+  readonly changes: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly time: number;
 }
 
 /** The value at `["lockstep", table, "quarantine", number]`. */

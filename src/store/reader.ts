@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { JsonObject, Key } from "../protocol/record.ts";
+import { asKey, type JsonObject, type Key, type KeyPart } from "../protocol/record.ts";
 import { cursorKey, quarantinePrefix, rowKey, rowPrefix, tombstoneKey } from "./keys.ts";
 import { directoryOf, readParts } from "./large.ts";
 import type { QuarantineEntry, TableMeta, Tombstone } from "./meta.ts";
@@ -51,9 +51,14 @@ export class TableReader {
     this.table = table;
   }
 
-  /** One row, or null. */
-  async get(key: Key): Promise<StoredRow | null> {
-    return await this.#whole(key, await this.#kv.get(rowKey(this.table, key)));
+  /**
+   * One row, or null.
+   *
+   * @param key a part for each key field; of a single one, the bare value will do
+   */
+  async get(key: Key | KeyPart): Promise<StoredRow | null> {
+    const whole = asKey(key);
+    return await this.#whole(whole, await this.#kv.get(rowKey(this.table, whole)));
   }
 
   /** Several rows, in the order asked for; null where there is none. */
@@ -86,10 +91,10 @@ export class TableReader {
   }
 
   /** The tombstone of a deleted key, while it is remembered. */
-  async tombstone(key: Key): Promise<Tombstone | null> {
+  async tombstone(key: Key | KeyPart): Promise<Tombstone | null> {
     const [row, tombstone] = await this.#kv.getMany<[unknown, Tombstone]>([
-      rowKey(this.table, key),
-      tombstoneKey(this.table, key),
+      rowKey(this.table, asKey(key)),
+      tombstoneKey(this.table, asKey(key)),
     ]);
     return row.value === null ? tombstone.value : null;
   }

@@ -45,6 +45,7 @@ export class Run {
   #operation: Operation;
   #changes: Change[] = [];
   #rows = 0;
+  #changed = 0;
   readonly #wantsEvents: boolean;
 
   constructor(table: Table, observer: RunObserver, tombstoneTtlMs: number) {
@@ -156,6 +157,7 @@ export class Run {
 
   #note(row: Row, decision: Decision): void {
     this.#rows += decision.rows;
+    if (decision.changed && decision.write) this.#changed++;
     if (decision.changed && this.#wantsEvents) {
       const kind = row.deletedAt === null ? "put" : "delete";
       this.#changes.push({ kind, key: row.key, order: row.order, value: row.value });
@@ -166,13 +168,16 @@ export class Run {
     const table = this.#table;
     const operation = this.#operation;
     const changes = this.#changes;
-    table.meta = { ...table.meta, rows: Math.max(0, table.meta.rows + this.#rows) };
+    const changed = table.meta.changes + this.#changed;
+    const rows = Math.max(0, table.meta.rows + this.#rows);
+    table.meta = { ...table.meta, rows, changes: changed };
     this.#rows = 0;
+    this.#changed = 0;
     this.#operation = table.operation();
     this.#changes = [];
     table.sign(operation, cursor);
     await table.committer.submit(operation, async () => {
-      table.signed(cursor);
+      table.signed(cursor, changed);
       if (changes.length > 0) {
         await this.#observer.committed({ table: table.name, changes, cursor });
       }

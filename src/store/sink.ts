@@ -24,16 +24,22 @@ import { lookUp } from "./lookup.ts";
 import { decide, type Decision } from "./plan.ts";
 import { Run, type RunObserver } from "./run.ts";
 import type { Table } from "./table.ts";
-import { byKey, Window } from "./window.ts";
+import { Window, type WindowOptions } from "./window.ts";
 
 /** A window in key order gains nothing by growing: four operations' worth. */
 const ORDERED_WINDOW_ROWS = 4_000;
 
-/** A window of scattered keys at most: with the one being committed it stays within memory. */
-const WINDOW_ROWS = 100_000;
+/** Rows of a window of scattered keys at most. */
+const WINDOW_ROWS = 120_000;
 
-/** UTF-16 units of JSON text in a window at most, for the same reason. */
-const WINDOW_LENGTH = 12 * 2 ** 20;
+/**
+ * UTF-16 units of JSON text in windows at most: in the one that fills, and, with what is left of
+ * the one that is being committed, in both. This is what bounds the memory of a catch-up.
+ */
+const WINDOW_LENGTH = 16 * 2 ** 20;
+
+/** Rows that are looked up, compared and put into operations together. */
+const SLICE_ROWS = 998;
 
 /** Rows of one commit while following. */
 const FOLLOW_ROWS = 500;
@@ -62,6 +68,8 @@ export interface SinkOptions {
   readonly tombstoneTtlMs: number;
   /** Count the rows, where the count is an estimate, once caught up. */
   readonly count: boolean;
+  /** Whether rows are stored as something else than the origin's record. */
+  readonly isTransformed: boolean;
   /** Begin by following: the table was up to date a moment ago. */
   readonly following: boolean;
   readonly observer: SinkObserver;
@@ -75,7 +83,12 @@ export class TableSink {
   readonly #frontier: Frontier;
   /** The cursor that the answer was asked for: where to return to if it turns out unsorted. */
   readonly #start: Order | null;
-  #pending = new Window();
+  readonly #windows: WindowOptions;
+  #pending: Window;
+  /** The last window of a stream that has just slowed down: still committed as gathered. */
+  #gathered: Window | null = null;
+  /** The window that is being committed. */
+  #current: Window | null = null;
   #opened = 0;
   #arrived = 0;
   #following = false;
@@ -103,6 +116,8 @@ export class TableSink {
     this.#start = table.meta.cursor;
     this.#pinned = table.meta.unsorted;
     this.#following = options.following;
+    this.#windows = { shape: table.shape, canPack: !options.isTransformed };
+    this.#pending = new Window(this.#windows);
   }
 
   /** The stream to pipe an answer's batches into. Closing it commits all that was written. */
@@ -127,6 +142,10 @@ export class TableSink {
       await this.#table.save({ cursor, unsorted: this.#sawInversion });
     }
     this.#pinned = false;
+    const { untold } = this.#table;
+    if (untold !== null && cursor !== null && compareOrder(cursor, untold) >= 0) {
+      this.#table.untold = null;
+    }
     if (this.#table.mayHaveParts && !meta.exact) await this.#table.tidy();
     if (!this.#table.meta.exact && this.#options.count) {
       this.#counter = new RowCounter(this.#table.store.writer, this.#table.name);
@@ -167,7 +186,7 @@ export class TableSink {
   /** Drops what is not on its way, and waits for what is. */
   async abandon(): Promise<void> {
     this.#abandoned = true;
-    this.#pending = new Window();
+    this.#pending = new Window(this.#windows);
     this.#patience?.abort();
     this.#makeRoom();
     await this.#work?.catch(() => {});
@@ -189,7 +208,7 @@ export class TableSink {
     if (this.#following || this.#isFull()) this.#wake();
     else if (this.#patience === null) void this.#wait();
     // A full window behind one that is being committed: the origin waits.
-    while (this.#work !== null && this.#isFull() && !this.#abandoned) {
+    while (this.#work !== null && this.#isCrowded() && !this.#abandoned) {
       await new Promise<void>((resolve) => this.#room = resolve);
       this.#check();
     }
@@ -205,10 +224,16 @@ export class TableSink {
   }
 
   #isFull(): boolean {
-    const { rows, length, ascending } = this.#pending;
-    if (this.#following) return rows.length >= BEHIND_ROWS || length >= WINDOW_LENGTH;
-    return rows.length >= WINDOW_ROWS || length >= WINDOW_LENGTH ||
-      (ascending && rows.length >= ORDERED_WINDOW_ROWS);
+    const { left, length, ascending } = this.#pending;
+    if (this.#following) return left >= BEHIND_ROWS || length >= WINDOW_LENGTH;
+    return left >= WINDOW_ROWS || length >= WINDOW_LENGTH ||
+      (ascending && left >= ORDERED_WINDOW_ROWS);
+  }
+
+  /** Whether the origin has to wait: what is gathered, and what is left to commit, is enough. */
+  #isCrowded(): boolean {
+    const left = this.#current?.left ?? 0;
+    return this.#isFull() || (left > 0 && this.#pending.left + left >= WINDOW_ROWS);
   }
 
   #makeRoom(): void {
@@ -226,9 +251,10 @@ export class TableSink {
         await this.#clock.sleep(QUIET_MS, patience.signal);
         const now = this.#clock.now();
         const isQuiet = now - this.#arrived >= QUIET_MS;
-        const isSlow = now - this.#opened >= WINDOW_MS && this.#pending.rows.length < SLOW_ROWS;
+        const isSlow = now - this.#opened >= WINDOW_MS && this.#pending.left < SLOW_ROWS;
         if ((isQuiet || isSlow) && this.#work === null && !this.#pending.empty) {
           this.#following = true;
+          this.#gathered = this.#pending;
           this.#wake();
         }
       }
@@ -243,7 +269,7 @@ export class TableSink {
     if (this.#work !== null || this.#abandoned) return;
     this.#work = this.#run().catch((error: unknown) => {
       this.#failure ??= error;
-      this.#pending = new Window();
+      this.#pending = new Window(this.#windows);
       // A quiet stream brings no write that could throw it: the pipe learns of it here.
       this.#controller?.error(error);
     }).finally(() => {
@@ -256,10 +282,13 @@ export class TableSink {
     for (;;) {
       while (!this.#pending.empty && (this.#following || this.#flushing || this.#isFull())) {
         if (this.#abandoned) return;
-        if (this.#following && this.#pending.rows.length >= BEHIND_ROWS) this.#fallBehind();
+        if (this.#following && this.#pending.left >= BEHIND_ROWS) this.#fallBehind();
         const window = this.#take();
         this.#makeRoom();
+        this.#current = window;
         await this.#commit(window);
+        this.#current = null;
+        this.#gathered = null;
       }
       await this.#table.committer.idle();
       const { meta, cursor } = this.#table;
@@ -272,13 +301,18 @@ export class TableSink {
   }
 
   #take(): Window {
-    if (this.#following && this.#pending.rows.length > FOLLOW_ROWS) {
+    if (this.#isFollowed(this.#pending) && this.#pending.left > FOLLOW_ROWS) {
       return this.#pending.take(FOLLOW_ROWS);
     }
     const window = this.#pending;
-    this.#pending = new Window();
+    this.#pending = new Window(this.#windows);
     this.#opened = this.#clock.now();
     return window;
+  }
+
+  /** Whether a window is committed as one of a stream that is followed: compared, in order. */
+  #isFollowed(window: Window): boolean {
+    return this.#following && !window.isPacked && window !== this.#gathered;
   }
 
   #fallBehind(): void {
@@ -297,34 +331,35 @@ export class TableSink {
   async #commit(window: Window): Promise<void> {
     const table = this.#table;
     const { observer } = this.#options;
-    const rows = byKey(window);
-    if (rows.length < window.rows.length) {
-      observer.counted("stale", window.rows.length - rows.length);
-    }
-    // Readers of a live table see a prefix of the origin's order, within an operation's bounds.
-    if (this.#following) rows.sort((a, b) => compareOrder(a.order, b.order));
-    const decisions = await this.#decide(rows, window.ascending);
-    const high = maxOrder(table.meta.high, window.maxOrder);
-    table.meta = { ...table.meta, high };
-    if (window.maxOrder !== null) this.#frontier.advance(rows, window.maxOrder);
-
+    const isOrdered = window.ascending;
+    const isFollowed = this.#isFollowed(window);
+    // Before the first of them is written: what a crash leaves of the window is compared later.
+    table.meta = { ...table.meta, high: maxOrder(table.meta.high, window.maxOrder) };
+    this.#frontier.begin(window.maxOrder);
     const run = new Run(table, observer, this.#options.tombstoneTtlMs);
     for (const reject of window.rejects) {
       if (!await table.rejects.isNew(reject)) continue;
       await run.quarantine(reject);
       observer.quarantined(reject.reason);
     }
-    for (const [i, row] of rows.entries()) {
-      const decision = decisions[i];
-      if (decision === undefined) continue;
-      // Most rows just join an operation: awaiting each would cost as much as writing it.
-      const sent = run.add(row, decision);
-      if (sent !== undefined) {
-        if (this.#abandoned) throw new Error("abandoned");
-        await sent;
+    for (const rows of window.slices(SLICE_ROWS)) {
+      if (this.#abandoned) throw new Error("abandoned");
+      // Readers of a live table see a prefix of the origin's order.
+      if (isFollowed) rows.sort((a, b) => compareOrder(a.order, b.order));
+      const decisions = await this.#decide(rows, isFollowed, isOrdered);
+      this.#frontier.note(rows);
+      for (const [i, row] of rows.entries()) {
+        const decision = decisions[i];
+        if (decision === undefined) continue;
+        // Most rows just join an operation: awaiting each would cost as much as writing it.
+        const sent = run.add(row, decision);
+        if (sent !== undefined) await sent;
+        if (decision.rows !== 0) this.#counter?.adjust(row.key, decision.rows);
       }
-      if (decision.rows !== 0) this.#counter?.adjust(row.key, decision.rows);
+      this.#makeRoom();
     }
+    this.#frontier.end();
+    if (window.superseded > 0) observer.counted("stale", window.superseded);
     const target = maxOrder(table.meta.cursor, window.maxOrder);
     await run.end(this.#pinned ? table.meta.cursor : target, () => {
       if (!this.#pinned) table.advance(target);
@@ -332,43 +367,50 @@ export class TableSink {
   }
 
   /** What each row does: told without reading where nothing stored can be as new. */
-  async #decide(rows: readonly Row[], ascending: boolean): Promise<Decision[]> {
+  async #decide(
+    rows: readonly Row[],
+    isFollowed: boolean,
+    isOrdered: boolean,
+  ): Promise<Decision[]> {
     const table = this.#table;
     const { resync } = table.meta;
     const began = resync?.phase === "reading" ? resync.began : null;
-    const isBlind = (row: Row) => !this.#following && began === null && this.#frontier.isAhead(row);
+    const isBlind = (row: Row) => !isFollowed && began === null && this.#frontier.isAhead(row);
     const doubtful = rows.filter((row) => !isBlind(row));
     if (doubtful.length === 0) {
-      const isNew = ascending && this.#frontier.extendsKeys(rows);
-      if (!isNew && rows.length > 0) {
-        this.#frontier.forgetKeys();
-        this.#counter = null;
-        if (table.meta.exact) table.meta = { ...table.meta, exact: false };
-      }
+      const isNew = isOrdered && this.#frontier.extendsKeys(rows);
+      if (!isNew && rows.length > 0) this.#guess();
       return rows.map((row) => blind(row, isNew));
     }
+    // What is on its way may concern the same keys.
     await table.committer.idle();
     const { name, shape, store } = table;
-    const stored = await lookUp(store.writer, doubtful, { table: name, shape, began });
+    const stored = await lookUp(store.reader, doubtful, { table: name, shape, began });
     this.#frontier.forgetKeys();
+    if (doubtful.length < rows.length) this.#guess();
     let next = 0;
-    const decisions = rows.map((row) => {
+    return rows.map((row) => {
       if (row !== doubtful[next]) return blind(row, false);
       return this.#tell(row, decide(row, stored[next++] ?? null));
     });
-    if (doubtful.length < rows.length) {
-      this.#counter = null;
-      if (table.meta.exact) table.meta = { ...table.meta, exact: false };
-    }
-    return decisions;
+  }
+
+  /** Rows are written without looking: from here on their number is an estimate. */
+  #guess(): void {
+    this.#frontier.forgetKeys();
+    this.#counter = null;
+    if (this.#table.meta.exact) this.#table.meta = { ...this.#table.meta, exact: false };
   }
 
   /** A row that is stored already, but perhaps without anybody having been told, is told again. */
   #tell(row: Row, decision: Decision): Decision {
     const { untold } = this.#table;
     if (decision.outcome !== "identical" || untold === null) return decision;
-    const isTold = compareOrder(row.order, untold) > 0 ||
-      (this.#start !== null && compareOrder(row.order, this.#start) <= 0);
+    if (compareOrder(row.order, untold) > 0) return decision;
+    const side = this.#start === null ? 1 : compareOrder(row.order, this.#start);
+    // A row at the cursor may have come after the others of its order: whoever is promised every
+    // change is told of it again.
+    const isTold = side < 0 || (side === 0 && !this.#options.observer.awaitsEvents);
     return isTold ? decision : { ...decision, changed: true };
   }
 }

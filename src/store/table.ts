@@ -10,10 +10,10 @@ import { LockstepError } from "../protocol/errors.ts";
 import type { RecordShape } from "../protocol/record.ts";
 import { Committer } from "./committer.ts";
 import { storeFault } from "./faults.ts";
-import { cursorKey, rowPrefix } from "./keys.ts";
+import { cursorKey, hookKey, rowPrefix } from "./keys.ts";
 import { collectParts, hasParts } from "./large.ts";
 import { Lease } from "./lease.ts";
-import type { OriginIdentity, ResyncMark, TableMeta } from "./meta.ts";
+import type { HookMark, OriginIdentity, ResyncMark, TableMeta } from "./meta.ts";
 import { Operation } from "./operation.ts";
 import { SeenRejects } from "./quarantine.ts";
 import type { Store } from "./store.ts";
@@ -53,10 +53,12 @@ function admit(stored: TableMeta | null, options: TableOptions, path: string): T
   if (stored === null) {
     return {
       cursor: options.since,
+      floor: null,
       high: null,
       origin,
       rows: 0,
       exact: true,
+      changes: 0,
       quarantined: 0,
       lastContact: null,
       unsorted: false,
@@ -68,7 +70,9 @@ function admit(stored: TableMeta | null, options: TableOptions, path: string): T
   if (options.resync) {
     const sameFields = sameIdentity(stored.origin, origin, false);
     // Orders of another field can't be compared with ours; the resync compares nothing old.
-    return sameFields ? { ...stored, origin } : { ...stored, origin, high: null, cursor: null };
+    return sameFields
+      ? { ...stored, origin }
+      : { ...stored, origin, high: null, cursor: null, floor: null };
   }
   throw new LockstepError(
     `table ${table} in ${path} is a copy of ${describe(stored.origin)}, not of ${describe(origin)}`,
@@ -100,6 +104,7 @@ export class Table {
   untold: Order | null;
   readonly #lease: Lease;
   #savedCursor: Order | null;
+  #savedChanges: number;
 
   private constructor(
     store: Store,
@@ -119,6 +124,7 @@ export class Table {
     this.rejects = rejects;
     this.mayHaveParts = mayHaveParts;
     this.#savedCursor = meta.cursor;
+    this.#savedChanges = meta.changes;
     this.committer = new Committer({
       path: store.path,
       table: options.table,
@@ -144,6 +150,8 @@ export class Table {
       const rejects = meta.quarantined > 0 ? await SeenRejects.load(kv, name) : new SeenRejects();
       const table = new Table(store, options, lease, meta, rejects, await hasParts(kv, name));
       await table.tidy();
+      // Said at once: where nothing else is to be written, the next start would refuse the store.
+      if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save({});
       return table;
     } catch (error) {
       await lease?.release().catch(() => {});
@@ -154,6 +162,11 @@ export class Table {
   /** The greatest order up to which everything is durably stored. */
   get cursor(): Order | null {
     return this.#savedCursor;
+  }
+
+  /** Rows ever changed, as of the commits that are durable and told. */
+  get changes(): number {
+    return this.#savedChanges;
   }
 
   /** A new operation that fails if another process has taken the table. */
@@ -171,21 +184,22 @@ export class Table {
     this.meta = { ...this.meta, cursor };
   }
 
-  /** To be called when an operation that was signed with this cursor is durable. */
-  signed(cursor: Order | null): void {
+  /** To be called when an operation that was signed with these is durable. */
+  signed(cursor: Order | null, changes: number): void {
     this.#savedCursor = cursor;
+    this.#savedChanges = changes;
   }
 
   /** Changes the state and writes it at once. Returns the commit's versionstamp. */
   async save(change: Partial<TableMeta>): Promise<string> {
     this.meta = { ...this.meta, ...change };
-    const { cursor } = this.meta;
+    const { cursor, changes } = this.meta;
     const operation = this.operation();
     this.sign(operation, cursor);
     let stamp = "";
     await this.committer.submit(operation, (versionstamp) => {
       stamp = versionstamp;
-      this.signed(cursor);
+      this.signed(cursor, changes);
     });
     await this.committer.idle();
     return stamp;
@@ -195,7 +209,7 @@ export class Table {
   async beginResync(reason: string): Promise<void> {
     const began = await this.save({});
     const resync: ResyncMark = { began, reason, phase: "reading", wouldRemove: null, of: null };
-    await this.save({ resync, cursor: null });
+    await this.save({ resync, cursor: null, floor: null });
   }
 
   /** After a failed commit: forget what was on its way and read the state as it is stored. */
@@ -213,6 +227,7 @@ export class Table {
       };
       this.untold = high;
       this.#savedCursor = this.meta.cursor;
+      this.#savedChanges = this.meta.changes;
       await this.tidy();
     } catch (error) {
       throw storeFault(this.store.path, error);
@@ -241,6 +256,18 @@ export class Table {
       });
     }
     if (lastContact !== null) this.meta = { ...this.meta, lastContact };
+  }
+
+  /** How far a consumer of changes has come; null for one that never has. */
+  async hookMark(name: string): Promise<HookMark | null> {
+    return (await this.store.writer.get<HookMark>(hookKey(this.name, name))).value;
+  }
+
+  /** Keeps how far a consumer of changes has come. */
+  async saveHookMark(name: string, mark: HookMark): Promise<void> {
+    const operation = this.operation();
+    operation.set(hookKey(this.name, name), mark, META_BYTES);
+    await operation.commit();
   }
 
   /** Whether the table holds any row. */

@@ -1,105 +1,242 @@
 /**
- * A window: the rows gathered between two commits, sorted by key with one row a key.
+ * A window: the rows gathered between two commits, handed out sorted by key with one row a key.
  *
  * Why sort: a commit whose keys are scattered touches one B-tree page a row, and that, not the
- * fsync, is then what a commit costs. Rows that are neighbours in the store share pages.
+ * fsync, is then what a commit costs. Rows that are neighbours in the store share pages, and the
+ * more of a table a window covers, the more of them are.
+ *
+ * So a window of scattered keys should be large, and has to be small in memory: from a few
+ * thousand rows on it keeps each as the bytes of its JSON text, a third of what the parsed object
+ * takes, and parses it again when its turn comes. The commits are what is slow there, not the
+ * parser.
  *
  * @module
  */
 
 import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
-import type { Row } from "../protocol/record.ts";
+import { parseJson, stringifyJson } from "../protocol/json_text.ts";
+import { type Key, type KeyPart, readRow, type RecordShape, type Row } from "../protocol/record.ts";
 import type { Reject, RowBatch } from "../stream/rows.ts";
 import { compareKeys } from "./key_order.ts";
 
+/** Rows from which a window of scattered keys is packed. */
+const PACKED_FROM = 5_000;
+
+/** Bytes of a block of texts. */
+const BLOCK_BYTES = 2 ** 20;
+
+/** Blocks kept for the next window. */
+const SPARE_BLOCKS = 48;
+
+const spareBlocks: Uint8Array[] = [];
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * Rows kept as JSON texts in blocks of bytes, and their keys and orders in columns: what the
+ * garbage collector would have to walk and to copy, were each an object, is a few arrays.
+ */
+class Packed {
+  /** The only part of a key, or a composite key. */
+  readonly keys: (KeyPart | Key)[] = [];
+  readonly orders: Order[] = [];
+  readonly #blocks: Uint8Array[] = [];
+  /** Where each text lies: its block, its first byte, and the byte behind its last. */
+  readonly #block: number[] = [];
+  readonly #from: number[] = [];
+  readonly #to: number[] = [];
+  #end = BLOCK_BYTES;
+
+  push(row: Row): void {
+    const [only] = row.key;
+    this.keys.push(row.key.length === 1 && only !== undefined ? only : row.key);
+    this.orders.push(row.order);
+    const text = stringifyJson(row.value);
+    // A UTF-16 unit makes three bytes at most.
+    const most = text.length * 3;
+    let block = this.#blocks.at(-1);
+    if (block === undefined || this.#end + most > block.length) {
+      block = most > BLOCK_BYTES
+        ? new Uint8Array(most)
+        : spareBlocks.pop() ?? new Uint8Array(BLOCK_BYTES);
+      this.#blocks.push(block);
+      this.#end = 0;
+    }
+    const { written } = encoder.encodeInto(text, block.subarray(this.#end));
+    this.#block.push(this.#blocks.length - 1);
+    this.#from.push(this.#end);
+    this.#end += written;
+    this.#to.push(this.#end);
+  }
+
+  keyAt(at: number): Key {
+    const key = this.keys[at];
+    return key === undefined ? [] : typeof key === "object" ? key : [key];
+  }
+
+  rowAt(at: number, shape: RecordShape): Row | null {
+    const bytes = this.#blocks[this.#block[at] ?? 0]?.subarray(this.#from[at], this.#to[at]);
+    const text = decoder.decode(bytes);
+    const row = readRow(parseJson(text), text.length, shape);
+    return typeof row === "string" ? null : row;
+  }
+
+  /** Gives the blocks to the next window. */
+  free(): void {
+    for (const block of this.#blocks.splice(0)) {
+      if (block.length === BLOCK_BYTES && spareBlocks.length < SPARE_BLOCKS) {
+        spareBlocks.push(block);
+      }
+    }
+  }
+}
+
+/** How a window keeps its rows. */
+export interface WindowOptions {
+  readonly shape: RecordShape;
+  /** Whether a row follows from its stored value; false where it is transformed. */
+  readonly canPack: boolean;
+}
+
 /** Rows in the order of their arrival, until they are taken. */
 export class Window {
-  rows: Row[] = [];
+  readonly #options: WindowOptions;
   rejects: Reject[] = [];
   /** Sum of the rows' text lengths, in UTF-16 units: what memory is bounded by. */
   length = 0;
   /** Whether every key came after the one before it: then there is nothing to gain from waiting. */
   ascending = true;
   maxOrder: Order | null = null;
+  #rows: Row[] = [];
+  #packed: Packed | null = null;
+  /** Rows that gave way to one of the same key; complete when all slices are handed out. */
+  superseded = 0;
+  /** Rows not handed out yet. */
+  left = 0;
+
+  constructor(options: WindowOptions) {
+    this.#options = options;
+  }
+
+  get empty(): boolean {
+    return this.left === 0 && this.rejects.length === 0;
+  }
 
   add(batch: RowBatch): void {
     for (const row of batch.rows) this.#push(row);
     for (const reject of batch.rejects) this.rejects.push(reject);
     this.maxOrder = maxOrder(this.maxOrder, batch.maxOrder);
+    if (this.#options.canPack && !this.ascending && this.#rows.length >= PACKED_FROM) {
+      this.#packed = new Packed();
+      for (const row of this.#rows.splice(0)) this.#packed.push(row);
+    }
   }
 
-  /** Takes the oldest rows, and all rejects, into a window of their own. */
+  /** Takes the oldest rows, and all rejects, into a window of their own; not from a packed one. */
   take(rows: number): Window {
-    const taken = new Window();
-    for (const row of this.rows.splice(0, rows)) {
+    const taken = new Window(this.#options);
+    for (const row of this.#rows.splice(0, rows)) {
       taken.#push(row);
       taken.maxOrder = maxOrder(taken.maxOrder, row.order);
       this.length -= row.length;
     }
+    this.left -= taken.left;
     taken.rejects = this.rejects;
     this.rejects = [];
     // `ascending` and `maxOrder` may only be too cautious for what is left.
     return taken;
   }
 
-  #push(row: Row): void {
-    if (this.ascending) {
-      const last = this.rows.at(-1);
-      this.ascending = last === undefined || compareKeys(last.key, row.key) < 0;
-    }
-    this.rows.push(row);
-    this.length += row.length;
+  get isPacked(): boolean {
+    return this.#packed !== null;
   }
 
-  get empty(): boolean {
-    return this.rows.length === 0 && this.rejects.length === 0;
+  /**
+   * Hands the rows out in key order, so many at a time, the winner of each key only: the greatest
+   * order, and of equal orders the one that came last. A window is handed out once.
+   */
+  *slices(size: number): Generator<Row[]> {
+    const packed = this.#packed;
+    const keyAt = packed === null
+      ? (at: number): Key => this.#rows[at]?.key ?? []
+      : (at: number): Key => packed.keyAt(at);
+    const orderAt = packed === null
+      ? (at: number): Order => this.#rows[at]?.order ?? 0
+      : (at: number): Order => packed.orders[at] ?? 0;
+    const count = packed === null ? this.#rows.length : packed.keys.length;
+    let slice: Row[] = [];
+    let given = 0;
+    for (const at of this.ascending ? positions(count) : winners(count, keyAt, orderAt)) {
+      const row = packed === null ? this.#rows[at] : packed.rowAt(at, this.#options.shape);
+      if (row === undefined || row === null) continue;
+      slice.push(row);
+      given++;
+      if (slice.length < size) continue;
+      this.left = count - given;
+      yield slice;
+      slice = [];
+    }
+    this.left = 0;
+    this.superseded = count - given;
+    packed?.free();
+    if (slice.length > 0) yield slice;
   }
+
+  #push(row: Row): void {
+    if (this.#packed !== null) this.#packed.push(row);
+    else {
+      if (this.ascending) {
+        const last = this.#rows.at(-1);
+        this.ascending = last === undefined || compareKeys(last.key, row.key) < 0;
+      }
+      this.#rows.push(row);
+    }
+    this.left++;
+    this.length += row.length;
+  }
+}
+
+function* positions(count: number): Generator<number> {
+  for (let at = 0; at < count; at++) yield at;
 }
 
 /** Integers below 2^32 and fewer than 2^20 rows pack into one exact double: key, then position. */
 const PACK = 2 ** 20;
 
-function packable(rows: readonly Row[]): boolean {
-  if (rows.length >= PACK) return false;
-  for (const row of rows) {
-    const part = row.key[0];
-    if (row.key.length !== 1 || typeof part !== "number") return false;
-    if (!Number.isInteger(part) || part < 0 || part >= 2 ** 32) return false;
-  }
-  return true;
-}
-
-function sorted(rows: readonly Row[]): Row[] {
-  if (!packable(rows)) {
-    return rows.toSorted((a, b) => compareKeys(a.key, b.key));
+/** Positions sorted by key, and by arrival within a key. */
+function byKey(count: number, keyAt: (at: number) => Key): Iterable<number> {
+  const packed = new Float64Array(count < PACK ? count : 0);
+  for (let at = 0; at < packed.length; at++) {
+    const key = keyAt(at);
+    const part = key[0];
+    const fits = key.length === 1 && typeof part === "number" && Number.isInteger(part) &&
+      part >= 0 && part < 2 ** 32;
+    if (!fits) {
+      return Array.from({ length: count }, (_, i) => i).sort((a, b) =>
+        compareKeys(keyAt(a), keyAt(b))
+      );
+    }
+    packed[at] = part * PACK + at;
   }
   // A typed array sorts natively, five times as fast as a comparator in JavaScript.
-  const packed = new Float64Array(rows.length);
-  rows.forEach((row, i) => packed[i] = (row.key[0] as number) * PACK + i);
   packed.sort();
-  const result: Row[] = [];
-  for (const value of packed) {
-    const row = rows[value % PACK];
-    if (row !== undefined) result.push(row);
-  }
-  return result;
+  for (let i = 0; i < packed.length; i++) packed[i] = (packed[i] ?? 0) % PACK;
+  return packed;
 }
 
-/**
- * The rows sorted by key, the winner of each key only: the greatest order, and of equal orders
- * the one that came last.
- */
-export function byKey(window: Window): Row[] {
-  if (window.ascending) return window.rows;
-  const result: Row[] = [];
-  let last: Row | undefined;
-  for (const row of sorted(window.rows)) {
-    if (last !== undefined && compareKeys(last.key, row.key) === 0) {
-      if (compareOrder(row.order, last.order) < 0) continue;
-      result.pop();
+function* winners(
+  count: number,
+  keyAt: (at: number) => Key,
+  orderAt: (at: number) => Order,
+): Generator<number> {
+  let best: number | null = null;
+  for (const at of byKey(count, keyAt)) {
+    if (best !== null && compareKeys(keyAt(best), keyAt(at)) === 0) {
+      if (compareOrder(orderAt(at), orderAt(best)) >= 0) best = at;
+      continue;
     }
-    result.push(row);
-    last = row;
+    if (best !== null) yield best;
+    best = at;
   }
-  return result;
+  if (best !== null) yield best;
 }
