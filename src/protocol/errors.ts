@@ -24,7 +24,8 @@ export type ErrorKind =
   | "lease-held"
   | "lease-lost"
   | "store"
-  | "store-full";
+  | "store-full"
+  | "callback";
 
 /**
  * How soon another attempt makes sense.

@@ -28,6 +28,11 @@ export type KeyPart = string | number | bigint | boolean;
 /** The key of a record: one part for each key field. */
 export type Key = readonly KeyPart[];
 
+/** A key as callers may give it: of a single field, the bare value will do. */
+export function asKey(key: Key | KeyPart): Key {
+  return typeof key === "object" ? key : [key];
+}
+
 /** Which fields of a record mean what. */
 export interface RecordShape {
   /** The key field(s); default `["id"]`. */
@@ -64,7 +69,8 @@ export type Refusal =
   | "no order"
   | "bad order"
   | "order of another kind"
-  | "key too long";
+  | "key too long"
+  | "transform failed";
 
 /** True for a JSON object: neither null nor an array. */
 export function isJsonObject(value: JsonValue): value is JsonObject {
@@ -110,7 +116,8 @@ export function readRow(value: JsonValue, length: number, shape: RecordShape): R
     const part = field(value, name);
     if (part === undefined || part === null) return "no key";
     if (!isKeyPart(part)) return "bad key";
-    key.push(part);
+    // Deno KV takes -0 for another key than 0.
+    key.push(part === 0 ? 0 : part);
   }
   const order = field(value, shape.orderBy);
   if (order === undefined || order === null) return "no order";

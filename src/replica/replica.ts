@@ -22,7 +22,7 @@ import {
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import type { RecordShape } from "../protocol/record.ts";
 import type { CommitEvent } from "../store/change.ts";
-import { isKeyTooLong } from "../store/keys.ts";
+import { unstorable } from "../store/keys.ts";
 import { BEAT_MS } from "../store/lease.ts";
 import type { Outcome } from "../store/plan.ts";
 import { TableReader } from "../store/reader.ts";
@@ -44,6 +44,12 @@ const log = logger("replica");
 
 /** An endless answer that sends nothing for so long, after its first bytes, has sent everything. */
 const QUIET_MS = 1_000;
+
+/** A loop that gave no sign for so long hangs: six missed beats. */
+const HANGING_MS = 6 * BEAT_MS;
+
+/** A commit that takes so long hangs. */
+const STUCK_MS = 60_000;
 
 /** Between two looks for quiet, while catching up. */
 const LOOK_MS = 250;
@@ -94,6 +100,7 @@ export class Replica {
   #reading: Reading | null = null;
   #sink: TableSink | null = null;
   #needsRecovery = false;
+  #beatAt: number;
   #resyncReason: string | null = null;
   #approved = false;
   #warnings: readonly string[] = [];
@@ -111,6 +118,7 @@ export class Replica {
     this.#metrics = metrics;
     this.#backoff = new Backoff(config.clock);
     this.#stateSince = config.clock.now();
+    this.#beatAt = this.#stateSince;
     this.#lastContact = open.meta.lastContact;
     this.#client = new OriginClient({
       ...(ca === undefined ? {} : { ca }),
@@ -143,17 +151,19 @@ export class Replica {
 
   /** Replicates until the signal aborts or, with `once`, until up to date. */
   async run(signal: AbortSignal): Promise<void> {
-    const beats = new AbortController();
-    const ended = AbortSignal.any([signal, beats.signal]);
+    const over = new AbortController();
+    const ended = AbortSignal.any([signal, over.signal]);
     const beating = this.#beat(ended, signal);
+    const looping = this.#loop(ended);
     try {
-      await Promise.race([this.#loop(signal), beating.then(() => new Promise<never>(() => {}))]);
+      await Promise.race([looping, beating.then(() => new Promise<never>(() => {}))]);
     } finally {
-      beats.abort();
-      await beating.catch(() => {});
+      over.abort();
+      // Whichever of the two has failed: the other ends before the store is closed under it.
+      await Promise.allSettled([beating, looping]);
       this.#enter("stop");
       this.#client[Symbol.dispose]();
-      await this.#open.close();
+      await this.#open.close(this.#needsRecovery ? null : this.#lastContact);
     }
   }
 
@@ -202,7 +212,8 @@ export class Replica {
     const { cursor } = this.#open.meta;
     const since = this.#rewound(cursor);
     this.#enter("connect");
-    const answer = await connect(endpoint, since ?? 0, this.#connectOptions(), this.#clock, stop);
+    const from = since ?? this.#open.meta.floor ?? 0;
+    const answer = await connect(endpoint, from, this.#connectOptions(), this.#clock, stop);
     this.#metrics.connections++;
     this.#backoff.answered();
     this.#contact();
@@ -240,12 +251,14 @@ export class Replica {
     stop: AbortSignal,
   ): Promise<void> {
     const { shape, options, name } = this.#config;
-    const { high } = this.#open.meta;
+    // A resync from the beginning may bring orders of another kind than the table had.
+    const { cursor, resync } = this.#open.meta;
+    const high = resync !== null && cursor === null ? null : this.#open.meta.high;
     const ending = new Ending(body);
     const reader = new RowReader({
       shape,
       kind: high === null ? null : orderKind(high),
-      checkKey: (row) => isKeyTooLong(name, row.key) ? "key too long" : null,
+      checkKey: (row) => unstorable(name, row),
       transform: options.transform,
       strict: options.strict ?? false,
     });
@@ -319,7 +332,9 @@ export class Replica {
   async #reached(reading: Reading, sink: TableSink, proof: Proof): Promise<void> {
     await sink.caughtUp();
     const { resync } = this.#open.meta;
-    if (resync?.phase === "reading" && proof !== "quiet") {
+    // A held one is judged anew when the origin was asked for everything and had something.
+    const isMended = resync?.phase === "held" && reading.asked.cursor === null && reading.rows > 0;
+    if (resync !== null && (resync.phase === "reading" || isMended) && proof !== "quiet") {
       await sink.paused(() => this.#sweepOrHold(resync.began, reading, proof === "whole"));
     }
     const isHeld = this.#open.meta.resync?.phase === "held";
@@ -420,6 +435,7 @@ export class Replica {
     while (!signal.aborted) {
       await this.#clock.sleep(BEAT_MS, signal).catch(() => {});
       if (signal.aborted) return;
+      this.#metrics.sample(this.#clock.now());
       try {
         await this.#open.beat(this.#lastContact);
         for (const name of await takeRequests(this.#open.store.writer, this.table)) {
@@ -431,6 +447,7 @@ export class Replica {
         if (stopped.aborted) return;
         log.warn("{table}: {message}", { table: this.table, message: messageOf(error) });
       }
+      this.#beatAt = this.#clock.now();
     }
   }
 
@@ -443,6 +460,13 @@ export class Replica {
       this.#enter("behind");
     }
     if (this.#approved && this.#open.meta.resync?.phase === "held") await this.#remove();
+    const { cursor, unsorted, resync } = this.#open.meta;
+    if (cursor === null && unsorted && (resync === null || resync.phase === "reading")) {
+      // Rows of the answer that was cut off may have been deleted since, and from 0 the origin
+      // doesn't tell; nor does the least order so far, in an answer without order.
+      const why = "the first answer was cut off, and the origin sends records out of order";
+      await this.#open.beginResync(resync?.reason ?? why);
+    }
   }
 
   #noteOddities(reading: Reading): void {
@@ -496,6 +520,13 @@ export class Replica {
 
   #contact(): void {
     this.#lastContact = this.#clock.now();
+  }
+
+  /** Whether the loop goes round: false when a beat is overdue, or a commit doesn't come back. */
+  isTurning(): boolean {
+    const now = this.#clock.now();
+    const isStuck = this.#open.committer.waitingMs >= STUCK_MS;
+    return this.#state === "stopped" || (now - this.#beatAt < HANGING_MS && !isStuck);
   }
 
   #rewound(cursor: Order | null): Order | null {

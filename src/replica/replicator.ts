@@ -83,6 +83,11 @@ export class Replicator implements AsyncDisposable {
     return this.#store.path;
   }
 
+  /** Whether every table's loop goes round: what a watchdog wants to know. */
+  isTurning(): boolean {
+    return [...this.tables.values()].every((replica) => replica.isTurning());
+  }
+
   /** A snapshot of the process and its tables. */
   status(): ProcessStatus {
     const now = this.#clock.now();

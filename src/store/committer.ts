@@ -26,6 +26,8 @@ export interface CommitterOptions {
 export class Committer {
   readonly #options: CommitterOptions;
   #inFlight = 0;
+  /** When an operation was last sent to an idle store, or came back from a busy one. */
+  #movedAt = 0;
   #last: Promise<void> = Promise.resolve();
   #failure: LockstepError | null = null;
   #freed: (() => void) | null = null;
@@ -37,6 +39,11 @@ export class Committer {
   /** True when nothing is on its way. */
   get isIdle(): boolean {
     return this.#inFlight === 0;
+  }
+
+  /** For how long the store has been busy without finishing anything, in milliseconds. */
+  get waitingMs(): number {
+    return this.#inFlight === 0 ? 0 : performance.now() - this.#movedAt;
   }
 
   /**
@@ -53,6 +60,7 @@ export class Committer {
       await new Promise<void>((resolve) => this.#freed = resolve);
     }
     this.#check();
+    if (this.#inFlight === 0) this.#movedAt = performance.now();
     this.#inFlight++;
     this.#last = this.#settle(operation, this.#last, committed);
   }
@@ -90,6 +98,7 @@ export class Committer {
       await previous;
     } finally {
       this.#inFlight--;
+      this.#movedAt = performance.now();
       const freed = this.#freed;
       this.#freed = null;
       freed?.();

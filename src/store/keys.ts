@@ -29,7 +29,7 @@
  * @module
  */
 
-import type { Key } from "../protocol/record.ts";
+import type { Key, Refusal, Row } from "../protocol/record.ts";
 import { keyBytes, MAX_KEY_BYTES } from "./limits.ts";
 
 /** The first part of every key that is not a row; no table may be called so. */
@@ -108,4 +108,23 @@ export function hookKey(table: string, name: string): Deno.KvKey {
 /** Whether a key can be stored in all its places; the tombstone's is the longest. */
 export function isKeyTooLong(table: string, key: Key): boolean {
   return keyBytes(tombstoneKey(table, key)) > MAX_KEY_BYTES;
+}
+
+/** UTF-16 units of an order at most: it stands in URLs, and three times in the cursor's entry. */
+const MAX_ORDER_LENGTH = 512;
+
+/**
+ * Why a row can't be stored, if it can't.
+ *
+ * A lone surrogate has no UTF-8: as a key, Deno KV would store it as another key, and as a cursor
+ * no URL could carry it.
+ */
+export function unstorable(table: string, { key, order }: Row): Refusal | null {
+  if (typeof order === "string" && (order.length > MAX_ORDER_LENGTH || !order.isWellFormed())) {
+    return "bad order";
+  }
+  for (const part of key) {
+    if (typeof part === "string" && !part.isWellFormed()) return "bad key";
+  }
+  return isKeyTooLong(table, key) ? "key too long" : null;
 }

@@ -53,7 +53,7 @@ export function directoryOf(value: unknown): Directory | null {
 
 /** The row's bytes if it needs parts; null where it fits one value. */
 export function largeBytes(value: JsonObject, length: number): Uint8Array | null {
-  if (serializedBound(length) <= MAX_VALUE_BYTES) return null;
+  if (serializedBound(length, value) <= MAX_VALUE_BYTES) return null;
   const bytes = serialize(value);
   return bytes.length <= MAX_VALUE_BYTES - VALUE_SLACK ? null : bytes;
 }
@@ -124,23 +124,39 @@ export async function collectParts(table: PartTable): Promise<number> {
   for await (const entry of kv.list<PartEntry>({ prefix: partEntryPrefix(name) })) {
     const version = entry.key.at(-1);
     if (typeof version !== "string") continue;
-    const row = await kv.get(rowKey(name, entry.value.key));
-    if (directoryOf(row.value)?.version === version) continue;
-    let operation = table.operation();
-    for (let number = 0; number < entry.value.parts; number++) {
-      if (!operation.fits(1, 4096, 0)) {
-        await committer.submit(operation);
-        operation = table.operation();
-      }
-      operation.delete(partKey(name, version, number));
-    }
-    // The entry goes last: what a crash leaves behind is still found by it.
-    await committer.submit(operation);
-    operation = table.operation();
-    operation.delete(partEntryKey(name, version));
-    await committer.submit(operation);
-    removed++;
+    if (await removeParts(table, version, entry.value)) removed++;
   }
   await committer.idle();
   return removed;
+}
+
+/** Removes the parts of one version, if its row doesn't name it any more. */
+export async function dropVersion(table: PartTable, version: string): Promise<void> {
+  const { value } = await table.store.writer.get<PartEntry>(partEntryKey(table.name, version));
+  if (value !== null) await removeParts(table, version, value);
+}
+
+async function removeParts(
+  table: PartTable,
+  version: string,
+  { key, parts }: PartEntry,
+): Promise<boolean> {
+  const { committer, name } = table;
+  const row = await table.store.writer.get(rowKey(name, key));
+  if (directoryOf(row.value)?.version === version) return false;
+  let operation = table.operation();
+  for (let number = 0; number < parts; number++) {
+    if (!operation.fits(1, 4096, 0)) {
+      await committer.submit(operation);
+      operation = table.operation();
+    }
+    operation.delete(partKey(name, version, number));
+  }
+  if (!operation.empty) await committer.submit(operation);
+  // The entry goes last: what a crash leaves behind is still found by it.
+  await committer.idle();
+  operation = table.operation();
+  operation.delete(partEntryKey(name, version));
+  await committer.submit(operation);
+  return true;
 }

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Key } from "../protocol/record.ts";
+import type { JsonObject, Key } from "../protocol/record.ts";
 
 /** Mutations in one atomic operation. */
 export const MAX_MUTATIONS = 1000;
@@ -65,13 +65,27 @@ export function keyBytes(key: Key | Deno.KvKey): number {
   return bytes;
 }
 
+/** A row that is shorter is not looked into: its bound doesn't matter. */
+const SHORT_LENGTH = 256;
+
 /**
  * An upper bound of what V8's serialisation makes of a JSON text of so many UTF-16 units.
  *
- * The worst cases are a list of short doubles (`5e9,`: 4 characters, 9 bytes) and a string that a
- * single wide character turns into two bytes a character; so 2.25 bytes a character, and a few
- * for the header.
+ * The worst case is a list with one fraction in it, all of whose numbers are then written as
+ * doubles (`1,`: 2 characters, 9 bytes). Without any list it is a field with a short double
+ * (`"":-0,`) or a string that a single wide character turns into two bytes a character; so 2.25
+ * bytes a character there, 4.5 in general, and a few for the header.
+ *
+ * @param value the object; without it, anything is expected
  */
-export function serializedBound(length: number): number {
-  return Math.ceil(length * 2.25) + 64;
+export function serializedBound(length: number, value?: JsonObject): number {
+  const isFlat = length > SHORT_LENGTH && value !== undefined && !hasNested(value);
+  return Math.ceil(length * (isFlat ? 2.25 : 4.5)) + 64;
+}
+
+function hasNested(value: JsonObject): boolean {
+  for (const name in value) {
+    if (typeof value[name] === "object" && value[name] !== null) return true;
+  }
+  return false;
 }

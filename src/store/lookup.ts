@@ -64,7 +64,10 @@ export async function lookUp(
     const order = orderOf(value, shape);
     // A row without an order was put there by somebody else: the origin's replaces it.
     if (order === undefined) found[i] = { order: 0, value, isRow: true, confirmed: false };
-    else found[i] = { order, value, isRow: true, confirmed: isConfirmed(entry.versionstamp) };
+    else {
+      const confirmed = isConfirmed(entry.versionstamp);
+      found[i] = { order, value, isRow: true, confirmed, directory };
+    }
   }
   const keys: Deno.KvKey[] = [];
   for (const i of missing) {

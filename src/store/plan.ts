@@ -6,6 +6,7 @@
 
 import { compareOrder, type Order } from "../protocol/cursor.ts";
 import type { JsonValue, Row } from "../protocol/record.ts";
+import type { Directory } from "./large.ts";
 
 /** What became of a record; the `outcome` label of the metrics. */
 export type Outcome =
@@ -23,6 +24,8 @@ export interface Stored {
   readonly isRow: boolean;
   /** False during a resync for what the origin has not confirmed in it: its word replaces that. */
   readonly confirmed: boolean;
+  /** Where a large row's parts are. */
+  readonly directory?: Directory | null;
 }
 
 /** What to do with a row. */

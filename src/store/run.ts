@@ -5,6 +5,7 @@
  */
 
 import type { Order } from "../protocol/cursor.ts";
+import { stringifyJson } from "../protocol/json_text.ts";
 import type { JsonObject, Row } from "../protocol/record.ts";
 import type { Reject } from "../stream/rows.ts";
 import type { Change, CommitEvent } from "./change.ts";
@@ -19,6 +20,9 @@ import type { Table } from "./table.ts";
 
 /** Serialised size of a tombstone's own fields. */
 const TOMBSTONE_BYTES = 256;
+
+/** Serialised size of a large record's tombstone mark at most, which its tombstone keeps twice. */
+const MAX_MARK_BYTES = 16_384;
 
 /** Serialised size of a large row's directory. */
 const DIRECTORY_BYTES = 256;
@@ -81,7 +85,7 @@ export class Run {
     this.#outcomes.set(decision.outcome, (this.#outcomes.get(decision.outcome) ?? 0) + 1);
     if (decision.write) {
       if (row.deletedAt !== null) return this.#bury(row, decision);
-      const bound = serializedBound(row.length);
+      const bound = serializedBound(row.length, row.value);
       if (bound > MAX_VALUE_BYTES || !this.#fitsRow(row, bound)) return this.#put(row, decision);
       this.#operation.set(rowKey(this.#table.name, row.key), row.value, bound);
     }
@@ -119,7 +123,7 @@ export class Run {
     const table = this.#table;
     const bytes = largeBytes(row.value, row.length);
     let value: unknown = row.value;
-    let bound = Math.min(serializedBound(row.length), MAX_VALUE_BYTES);
+    let bound = Math.min(serializedBound(row.length, row.value), MAX_VALUE_BYTES);
     if (bytes !== null) {
       table.mayHaveParts = true;
       value = await writeParts(table, row.key, bytes);
@@ -133,14 +137,20 @@ export class Run {
   #bury(row: Row, decision: Decision): Promise<void> | undefined {
     const { name, shape, clock } = this.#table;
     let value: JsonObject = row.value;
-    let bound = serializedBound(row.length);
+    let { deletedAt } = row;
+    let bound = serializedBound(row.length, row.value);
     if (bound > MAX_VALUE_BYTES - TOMBSTONE_BYTES) {
       // A tombstone has to fit one value: of a large record it keeps what names it.
       const names = [...shape.key, shape.orderBy, shape.deletedBy];
       value = Object.fromEntries(names.map((field) => [field, row.value[field] ?? null]));
+      // A mark that is as large itself only says that the record is deleted.
+      if (serializedBound(stringifyJson(row.deletedAt).length) > MAX_MARK_BYTES) {
+        deletedAt = row.order;
+        value[shape.deletedBy] = row.order;
+      }
       bound = MAX_VALUE_BYTES - TOMBSTONE_BYTES;
     }
-    const { order, deletedAt, key } = row;
+    const { order, key } = row;
     const expiresAt = clock.now() + this.#ttlMs;
     const tombstone: Tombstone = { order, deletedAt, value, expiresAt };
     const length = keyBytes(key);

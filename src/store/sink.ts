@@ -30,13 +30,13 @@ import { Window, type WindowOptions } from "./window.ts";
 const ORDERED_WINDOW_ROWS = 4_000;
 
 /** Rows of a window of scattered keys at most. */
-const WINDOW_ROWS = 120_000;
+const WINDOW_ROWS = 100_000;
 
 /**
  * UTF-16 units of JSON text in windows at most: in the one that fills, and, with what is left of
  * the one that is being committed, in both. This is what bounds the memory of a catch-up.
  */
-const WINDOW_LENGTH = 16 * 2 ** 20;
+const WINDOW_LENGTH = 14 * 2 ** 20;
 
 /** Rows that are looked up, compared and put into operations together. */
 const SLICE_ROWS = 998;
@@ -82,7 +82,7 @@ export class TableSink {
   readonly #clock: Clock;
   readonly #frontier: Frontier;
   /** The cursor that the answer was asked for: where to return to if it turns out unsorted. */
-  readonly #start: Order | null;
+  #start: Order | null;
   readonly #windows: WindowOptions;
   #pending: Window;
   /** The last window of a stream that has just slowed down: still committed as gathered. */
@@ -99,6 +99,8 @@ export class TableSink {
   #pinned: boolean;
   #sawInversion = false;
   #greatest: Order | null = null;
+  /** The least order of the answer, as far as it is in order. */
+  #least: Order | null = null;
   #work: Promise<void> | null = null;
   #patience: AbortController | null = null;
   #room: (() => void) | null = null;
@@ -142,6 +144,8 @@ export class TableSink {
       await this.#table.save({ cursor, unsorted: this.#sawInversion });
     }
     this.#pinned = false;
+    // All of it is here: an inversion that comes later can't take the cursor back behind it.
+    this.#start = cursor;
     const { untold } = this.#table;
     if (untold !== null && cursor !== null && compareOrder(cursor, untold) >= 0) {
       this.#table.untold = null;
@@ -158,8 +162,9 @@ export class TableSink {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#gate = promise;
     try {
-      await this.flush();
+      // Before the flush, which would wake it again.
       this.#counter = null;
+      await this.flush();
       await action();
     } finally {
       this.#gate = null;
@@ -189,6 +194,8 @@ export class TableSink {
     this.#pending = new Window(this.#windows);
     this.#patience?.abort();
     this.#makeRoom();
+    // Where the pipe still runs, it would go on filling a window that nobody empties.
+    this.#controller?.error(new Error("abandoned"));
     await this.#work?.catch(() => {});
   }
 
@@ -201,6 +208,7 @@ export class TableSink {
     this.#check();
     if (batch.rows.length === 0 && batch.rejects.length === 0) return;
     this.#greatest = maxOrder(this.#greatest, batch.maxOrder);
+    this.#least ??= batch.minOrder;
     if (!batch.sorted && !this.#reached && !this.#sawInversion) this.#pin();
     this.#arrived = this.#clock.now();
     if (this.#pending.empty) this.#opened = this.#arrived;
@@ -282,7 +290,8 @@ export class TableSink {
     for (;;) {
       while (!this.#pending.empty && (this.#following || this.#flushing || this.#isFull())) {
         if (this.#abandoned) return;
-        if (this.#following && this.#pending.left >= BEHIND_ROWS) this.#fallBehind();
+        const { left, isPacked } = this.#pending;
+        if (this.#following && (left >= BEHIND_ROWS || isPacked)) this.#fallBehind();
         const window = this.#take();
         this.#makeRoom();
         this.#current = window;
@@ -293,6 +302,7 @@ export class TableSink {
       await this.#table.committer.idle();
       const { meta, cursor } = this.#table;
       if (meta.cursor !== cursor) await this.#table.save({});
+      await this.#table.dropReplaced();
       if (this.#pending.empty || !(this.#following || this.#flushing || this.#isFull())) {
         if (this.#counter === null || this.#abandoned || this.#flushing) return;
         await this.#count(this.#counter);
@@ -323,7 +333,8 @@ export class TableSink {
 
   async #count(counter: RowCounter): Promise<void> {
     const rows = await counter.step();
-    if (rows === null) return;
+    // Told to stop meanwhile: what was counted is out of date.
+    if (rows === null || this.#counter !== counter) return;
     this.#counter = null;
     await this.#table.save({ rows, exact: true });
   }
@@ -335,6 +346,10 @@ export class TableSink {
     const isFollowed = this.#isFollowed(window);
     // Before the first of them is written: what a crash leaves of the window is compared later.
     table.meta = { ...table.meta, high: maxOrder(table.meta.high, window.maxOrder) };
+    if (table.meta.cursor === null) {
+      const floor = this.#pinned ? null : table.meta.floor ?? this.#least;
+      table.meta = { ...table.meta, floor };
+    }
     this.#frontier.begin(window.maxOrder);
     const run = new Run(table, observer, this.#options.tombstoneTtlMs);
     for (const reject of window.rejects) {
@@ -374,7 +389,8 @@ export class TableSink {
   ): Promise<Decision[]> {
     const table = this.#table;
     const { resync } = table.meta;
-    const began = resync?.phase === "reading" ? resync.began : null;
+    // Also while its sweep is held: what the origin sends by then is not to be swept.
+    const began = resync === null || resync.phase === "removing" ? null : resync.began;
     const isBlind = (row: Row) => !isFollowed && began === null && this.#frontier.isAhead(row);
     const doubtful = rows.filter((row) => !isBlind(row));
     if (doubtful.length === 0) {
@@ -391,7 +407,10 @@ export class TableSink {
     let next = 0;
     return rows.map((row) => {
       if (row !== doubtful[next]) return blind(row, false);
-      return this.#tell(row, decide(row, stored[next++] ?? null));
+      const was = stored[next++] ?? null;
+      const decision = decide(row, was);
+      if (decision.write && was?.directory) table.replaced.push(was.directory.version);
+      return this.#tell(row, decision);
     });
   }
 

@@ -11,7 +11,7 @@ import type { RecordShape } from "../protocol/record.ts";
 import { Committer } from "./committer.ts";
 import { storeFault } from "./faults.ts";
 import { cursorKey, hookKey, rowPrefix } from "./keys.ts";
-import { collectParts, hasParts } from "./large.ts";
+import { collectParts, dropVersion, hasParts } from "./large.ts";
 import { Lease } from "./lease.ts";
 import type { HookMark, OriginIdentity, ResyncMark, TableMeta } from "./meta.ts";
 import { Operation } from "./operation.ts";
@@ -92,7 +92,9 @@ export class Table {
   readonly store: Store;
   readonly clock: Clock;
   readonly committer: Committer;
-  readonly rejects: SeenRejects;
+  rejects: SeenRejects;
+  /** Versions of large rows that the operations on their way replace or delete. */
+  replaced: string[] = [];
   /** As it will be written with the next operation. */
   meta: TableMeta;
   /** Whether large rows may be about, whose parts need looking after. */
@@ -228,6 +230,9 @@ export class Table {
       this.untold = high;
       this.#savedCursor = this.meta.cursor;
       this.#savedChanges = this.meta.changes;
+      this.replaced = [];
+      // What was noted as kept, but failed to be, is to be kept when it comes again.
+      this.rejects = await SeenRejects.load(this.store.writer, this.name);
       await this.tidy();
     } catch (error) {
       throw storeFault(this.store.path, error);
@@ -238,6 +243,13 @@ export class Table {
   async tidy(): Promise<void> {
     if (!this.mayHaveParts) return;
     await collectParts(this);
+  }
+
+  /** Removes the parts of the large rows that were replaced. Only when all operations are durable. */
+  async dropReplaced(): Promise<void> {
+    if (this.replaced.length === 0) return;
+    for (const version of this.replaced.splice(0)) await dropVersion(this, version);
+    await this.committer.idle();
   }
 
   /** A sign of life for the lease, and the time of the last contact for readers. */
@@ -255,7 +267,10 @@ export class Table {
         hint: "run one process a table",
       });
     }
-    if (lastContact !== null) this.meta = { ...this.meta, lastContact };
+    if (lastContact === null || lastContact === this.meta.lastContact) return;
+    this.meta = { ...this.meta, lastContact };
+    // Readers in other processes want to know; a commit that is under way tells them anyway.
+    if (this.committer.isIdle) await this.save({});
   }
 
   /** How far a consumer of changes has come; null for one that never has. */
@@ -277,9 +292,12 @@ export class Table {
     return true;
   }
 
-  /** Gives the lease back. The store stays open. */
-  async close(): Promise<void> {
+  /** Notes the time of the last contact and gives the lease back. The store stays open. */
+  async close(lastContact: number | null): Promise<void> {
     await this.committer.reset();
+    await this.beat(lastContact).catch(() => {
+      // Taken over, or the store is gone: what matters is stored.
+    });
     await this.#lease.release().catch(() => {
       // The store is gone: the lease runs out by itself.
     });

@@ -12,7 +12,9 @@ import { LockstepError } from "../protocol/errors.ts";
 import type { ValueBatch } from "../protocol/json_values.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
 import {
+  field,
   type JsonObject,
+  type JsonValue,
   readRow,
   type RecordShape,
   type Refusal,
@@ -51,6 +53,15 @@ export interface RowReaderOptions {
   readonly transform?: ((record: JsonObject) => JsonObject | undefined) | undefined;
   /** Throw at the first record that can't be used. */
   readonly strict?: boolean;
+}
+
+/** A deletion that names its record and says no more of it. */
+function tombstoneOf(row: Row, deletedAt: JsonValue, shape: RecordShape): Row {
+  const value: JsonObject = {};
+  for (const [i, name] of shape.key.entries()) value[name] = row.key[i] ?? null;
+  value[shape.orderBy] = row.order;
+  value[shape.deletedBy] = deletedAt;
+  return { ...row, deletedAt, value, length: stringifyJson(value).length };
 }
 
 /** Bad values in a row, from an answer's start, after which it is taken for something else. */
@@ -102,12 +113,35 @@ export class RowReader {
     const refusal = this.#options.checkKey?.(row) ?? null;
     if (refusal !== null) return refusal;
     const { transform } = this.#options;
-    if (transform === undefined || row.deletedAt !== null) return row;
-    const value = transform(row.value);
+    return transform === undefined ? row : this.#transformed(row, transform);
+  }
+
+  #transformed(row: Row, transform: (record: JsonObject) => JsonObject | undefined): Row | Refusal {
+    const { shape } = this.#options;
+    // What a transform takes out of a record must not come back with its deletion.
+    if (row.deletedAt !== null) return tombstoneOf(row, row.deletedAt, shape);
+    let value: JsonObject | undefined;
+    try {
+      value = transform(row.value);
+    } catch {
+      return "transform failed";
+    }
     // A record that is left out must not stay behind from when it was not: it becomes a tombstone.
-    return value === undefined
-      ? { ...row, deletedAt: row.order }
-      : { ...row, value, length: stringifyJson(value).length };
+    if (value === undefined) return tombstoneOf(row, row.order, shape);
+    for (const name of [...shape.key, shape.orderBy]) {
+      if (Object.is(field(value, name), field(row.value, name))) continue;
+      throw new LockstepError(
+        `transform changed the field ${name} of the record with the key ${
+          stringifyJson([...row.key])
+        }`,
+        {
+          kind: "usage",
+          retry: "never",
+          hint: `return it with its key (${shape.key.join(", ")}) and order (${shape.orderBy})`,
+        },
+      );
+    }
+    return { ...row, value, length: stringifyJson(value).length };
   }
 
   #judge(good: number, rejects: readonly Reject[]): void {

@@ -53,7 +53,7 @@ async function build(entry: string): Promise<string> {
   await removeOld();
   const bundle = await bundleProgram(TEST_BUILD, { entry });
   const executable = await selfExtracting(bundle, TEST_BUILD, { gzipCache: FOLDER });
-  await Deno.mkdir(`${FOLDER}/${hash}`);
+  await Deno.mkdir(`${FOLDER}/${hash}`, { recursive: true });
   await Deno.writeFile(`${path}.new`, executable, { mode: 0o755 });
   await Deno.rename(`${path}.new`, path);
   return path;
@@ -61,12 +61,15 @@ async function build(entry: string): Promise<string> {
 
 /** A build is 42 MB: what no test of the last hour can still be running goes. */
 async function removeOld(): Promise<void> {
-  for await (const { name, isDirectory } of Deno.readDir(FOLDER)) {
-    const path = `${FOLDER}/${name}`;
-    if (!isDirectory || path === TEST_CACHE) continue;
+  const builds = (await Array.fromAsync(Deno.readDir(FOLDER)))
+    .filter(({ name, isDirectory }) => isDirectory && `${FOLDER}/${name}` !== TEST_CACHE)
+    .map(({ name }) => `${FOLDER}/${name}`);
+  const programs = (await Array.fromAsync(Deno.readDir(TEST_CACHE)))
+    .filter(({ name }) => name.startsWith("program-"))
+    .map(({ name }) => `${TEST_CACHE}/${name}`);
+  for (const path of [...builds, ...programs]) {
     const { mtime } = await Deno.stat(path);
-    const isUnfinished = !await exists(`${path}/lockstep-replicate`);
-    if (isUnfinished || (mtime !== null && Date.now() - mtime.getTime() > 3_600_000)) {
+    if (mtime !== null && Date.now() - mtime.getTime() > 3_600_000) {
       await Deno.remove(path, { recursive: true });
     }
   }

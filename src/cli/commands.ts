@@ -1,0 +1,104 @@
+/**
+ * Every sub-command, described once.
+ *
+ * @module
+ */
+
+import { type COMMAND_OPTIONS, OPTIONS } from "./options.ts";
+
+/** One word after a command's name. */
+export interface Argument {
+  readonly metavar: string;
+  readonly about: string;
+  /** Takes every word that follows; at least one. */
+  readonly many?: boolean;
+}
+
+export type OptionKey = keyof typeof OPTIONS | keyof typeof COMMAND_OPTIONS;
+
+/** A sub-command. */
+export interface Command {
+  /** One line for lists. */
+  readonly brief: string;
+  /** What it prints, and its exit status where that isn't 0 or 1. */
+  readonly about: string;
+  readonly arguments: readonly Argument[];
+  readonly options: readonly OptionKey[];
+}
+
+const TABLE: Argument = { metavar: "TABLE", about: "The table's name." };
+
+export const COMMANDS = {
+  get: {
+    brief: "Print one row.",
+    about: "Prints one row as JSON; exit status 1 when there is none with that key.",
+    arguments: [TABLE, {
+      metavar: "KEY",
+      about: "The key: one word for each key field.",
+      many: true,
+    }],
+    options: ["kv"],
+  },
+  list: {
+    brief: "Print the rows of a table.",
+    about: "Prints rows as NDJSON, sorted by key.",
+    arguments: [TABLE],
+    options: ["limit", "after", "keysOnly", "kv"],
+  },
+  export: {
+    brief: "Print a whole table.",
+    about: "Prints every row as NDJSON, sorted by the order field.",
+    arguments: [TABLE],
+    options: ["kv"],
+  },
+  status: {
+    brief: "Say how the replica is doing.",
+    about: "Asks the process that writes the store, or reads the store where none is running. " +
+      "Exit status 0: every table is live; 1: one is not; 2: no replica is running.",
+    arguments: [],
+    options: ["json", "kv", "status", "statusTokenFile"],
+  },
+  quarantine: {
+    brief: "Print the records that could not be stored.",
+    about: "Prints the newest first, with the reason and the time.",
+    arguments: [TABLE],
+    options: ["json", "clear", "kv"],
+  },
+  resync: {
+    brief: "Have a table read again from the start.",
+    about: "Asks the running replica (or the next one) to read everything once from `0` and to " +
+      "remove the rows that the origin no longer has.",
+    arguments: [TABLE],
+    options: ["kv"],
+  },
+  approve: {
+    brief: "Let a held sweep go on.",
+    about: "Approves the removal of rows that `--shrink-limit` or an empty answer has held back.",
+    arguments: [TABLE],
+    options: ["kv"],
+  },
+  unit: {
+    brief: "Print a systemd unit.",
+    about: "Prints a systemd unit that runs the program with the options given.",
+    arguments: [],
+    options: ["template", ...Object.keys(OPTIONS) as (keyof typeof OPTIONS)[]],
+  },
+  man: {
+    brief: "Print the manual page.",
+    about: "Prints the manual page: `lockstep-replicate man | man -l -`.",
+    arguments: [],
+    options: [],
+  },
+  completion: {
+    brief: "Print a completion script.",
+    about: "Prints a completion script for bash, zsh, fish, nu or pwsh.",
+    arguments: [{ metavar: "SHELL", about: "The shell's name." }],
+    options: [],
+  },
+} as const satisfies Record<string, Command>;
+
+export type CommandName = keyof typeof COMMANDS;
+
+export function isCommand(word: string): word is CommandName {
+  return Object.hasOwn(COMMANDS, word);
+}

@@ -1,0 +1,37 @@
+/**
+ * `export TABLE`: every row, sorted by the order field.
+ *
+ * @module
+ */
+
+import { DEFAULT_SHAPE } from "../../protocol/record.ts";
+import type { Order } from "../../protocol/cursor.ts";
+import { stringifyJson } from "../../protocol/json_text.ts";
+import type { AnyValues } from "../options.ts";
+import { LineWriter, writeError } from "../output.ts";
+import { Sorter } from "../sorter.ts";
+import { missingTable, withTable } from "../with_table.ts";
+
+export async function exportCommand(values: AnyValues, table: string): Promise<number> {
+  return await withTable(values, table, async (reader) => {
+    const meta = await reader.meta();
+    if (meta === null) {
+      writeError(await missingTable(reader) ?? "");
+      return 1;
+    }
+    const orderBy = meta.origin.orderBy ?? DEFAULT_SHAPE.orderBy;
+    await using sorter = new Sorter();
+    for await (const { value } of reader.list()) {
+      const order = value[orderBy];
+      await sorter.add(isOrder(order) ? order : 0, stringifyJson(value));
+    }
+    const out = new LineWriter();
+    for await (const text of sorter.sorted()) await out.line(text);
+    await out.flush();
+    return 0;
+  });
+}
+
+function isOrder(value: unknown): value is Order {
+  return typeof value === "number" || typeof value === "bigint" || typeof value === "string";
+}

@@ -1,0 +1,79 @@
+/**
+ * The main job: replicate until stopped, or once.
+ *
+ * @module
+ */
+
+import { logger } from "../../base/log.ts";
+import { LockstepError, messageOf } from "../../protocol/errors.ts";
+import { replicate, type Replicator } from "../../replica/replicator.ts";
+import { Screen } from "../screen.ts";
+import { type Settings, settingsOf } from "../settings.ts";
+import { StopSignals } from "../signals.ts";
+import { type StatusPlace, statusPlace } from "../status_place.ts";
+import type { Settled } from "../values.ts";
+
+const DONE = 0;
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+export async function replicateCommand(settled: Settled): Promise<number> {
+  const settings = settingsOf(settled);
+  using screen = new Screen(settings.log);
+  using signals = new StopSignals();
+  try {
+    await run(settings, screen, signals.signal);
+    return DONE;
+  } catch (error) {
+    if (signals.signal.aborted) return DONE;
+    const isKnown = error instanceof LockstepError;
+    logger("main").error(isKnown ? "{error}; {hint}" : "{error}", {
+      error: messageOf(error),
+      ...(isKnown ? { hint: error.hint } : {}),
+    });
+    return isKnown && error.kind === "usage" ? WRONG_USAGE : FAILED;
+  }
+}
+
+async function run(settings: Settings, screen: Screen, signal: AbortSignal): Promise<void> {
+  const place = settings.status === null ? null : statusPlace(settings.status);
+  const statusUrl = place === null ? {} : { statusUrl: place.url };
+  await using replicator = await replicate({ ...settings.replicator, ...statusUrl, signal });
+  screen.follow(() => replicator.status());
+  // Disposed of in the opposite order: systemd is told first, streams end next, commits last.
+  await using _server = await statusServer(settings, place, replicator);
+  await using _service = await service(replicator);
+  await replicator.done;
+}
+
+/** The status server is imported once the replica is on its way: its first request comes first. */
+async function statusServer(
+  { status }: Settings,
+  place: StatusPlace | null,
+  replicator: Replicator,
+): Promise<AsyncDisposable | null> {
+  if (status === null || place === null) return null;
+  const { startStatusServer } = await import("../../http/server.ts");
+  const server = await startStatusServer(replicator, {
+    address: place.address,
+    explicit: status.asked,
+    ...(status.tokenFile === null ? {} : { tokenFile: status.tokenFile }),
+    ...(status.maxStalenessMs === null ? {} : { maxStalenessMs: status.maxStalenessMs }),
+    onError: (error) => logger("http").error("{error}", { error: messageOf(error) }),
+  });
+  logger("http").info("status page at {url}", { url: server.url });
+  return { [Symbol.asyncDispose]: () => server.close() };
+}
+
+/** Tells systemd how it goes, where systemd started us. */
+async function service(replicator: Replicator): Promise<AsyncDisposable | null> {
+  if (Deno.env.get("NOTIFY_SOCKET") === undefined) return null;
+  const { openNotifier } = await import("../notify.ts");
+  const notifier = openNotifier();
+  if (notifier === null) return null;
+  const { Service } = await import("../service.ts");
+  return new Service(notifier, {
+    status: () => replicator.status(),
+    turning: () => replicator.isTurning(),
+  });
+}

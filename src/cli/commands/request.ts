@@ -1,0 +1,40 @@
+/**
+ * `resync TABLE` and `approve TABLE`: what the process that writes the table is asked to do.
+ *
+ * @module
+ */
+
+import { leaveRequest } from "../../store/requests.ts";
+import { storedTables } from "../holders.ts";
+import type { AnyValues } from "../options.ts";
+import { writeError } from "../output.ts";
+import { quote } from "../quote.ts";
+import { missingTable, withTable } from "../with_table.ts";
+
+export async function requestCommand(
+  values: AnyValues,
+  table: string,
+  request: "resync" | "approve",
+): Promise<number> {
+  return await withTable(values, table, async (reader, store) => {
+    const missing = await missingTable(reader);
+    if (missing !== null) {
+      writeError(missing);
+      return 1;
+    }
+    const meta = await reader.meta();
+    if (request === "approve" && meta?.resync?.phase !== "held") {
+      writeError(`no sweep of ${quote(table)} is held: there is nothing to approve\n`);
+      return 1;
+    }
+    await leaveRequest(store.writer, table, request);
+    const tables = await storedTables(store.reader, Date.now());
+    const holder = tables.find((stored) => stored.table === table)?.holder ?? null;
+    writeError(
+      holder === null
+        ? `asked for; no replica is running on ${store.path}, the next one will do it\n`
+        : `asked process ${holder.pid} on ${holder.host}; it looks every few seconds\n`,
+    );
+    return 0;
+  });
+}

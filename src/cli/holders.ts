@@ -1,0 +1,50 @@
+/**
+ * Which tables a store has, and which process writes each.
+ *
+ * @module
+ */
+
+import { beatKey, cursorKey, SYSTEM } from "../store/keys.ts";
+import { type Holder, holderOf, LEASE_MS } from "../store/lease.ts";
+import type { TableMeta } from "../store/meta.ts";
+
+/** One table of a store. */
+export interface StoredTable {
+  readonly table: string;
+  /** Null while nothing was ever stored. */
+  readonly meta: TableMeta | null;
+  /** The process that writes it, as far as the store knows; null where none does. */
+  readonly holder: Holder | null;
+}
+
+/** Every table of the store, by name; `now` in milliseconds tells the living from the dead. */
+export async function storedTables(kv: Deno.Kv, now: number): Promise<StoredTable[]> {
+  const tables: StoredTable[] = [];
+  for (const table of await tableNames(kv)) {
+    const meta = (await kv.get<TableMeta>(cursorKey(table))).value;
+    const holder = await holderOf(kv, table);
+    const isHeld = holder !== null && await gaveSign(kv, table, holder, now);
+    if (meta !== null || isHeld) tables.push({ table, meta, holder: isHeld ? holder : null });
+  }
+  return tables;
+}
+
+/** Steps from one table's keys to the next table's: a table may have millions of tombstones. */
+async function tableNames(kv: Deno.Kv): Promise<string[]> {
+  const names: string[] = [];
+  const end = [`${SYSTEM}\0`];
+  for (let start: Deno.KvKey = [SYSTEM, ""];;) {
+    const next = await kv.list({ start, end }, { limit: 1 }).next();
+    if (next.done) return names;
+    const [, name] = next.value.key;
+    if (typeof name !== "string") return names;
+    if (next.value.key.length > 2) names.push(name);
+    // The smallest string after the name; two-part keys (the layout's version) are no table's.
+    start = next.value.key.length > 2 ? [SYSTEM, `${name}\0`] : [SYSTEM, name, ""];
+  }
+}
+
+async function gaveSign(kv: Deno.Kv, table: string, holder: Holder, now: number): Promise<boolean> {
+  const beat = (await kv.get<{ id: string; time: number }>(beatKey(table))).value;
+  return beat !== null && beat.id === holder.id && now - beat.time < LEASE_MS;
+}

@@ -1,0 +1,16 @@
+/**
+ * Values from outside, made fit to be read on a terminal.
+ *
+ * @module
+ */
+
+import { printable } from "../base/log.ts";
+
+/** At most this many characters of a value are repeated in a message. */
+const SHOWN = 120;
+
+/** `"value"`, cut and with control characters escaped. */
+export function quote(text: string): string {
+  const cut = text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+  return `"${printable(cut)}"`;
+}

@@ -1,0 +1,74 @@
+/**
+ * What the main job says while it runs: log lines on standard error and, on a terminal, a live
+ * line below them.
+ *
+ * @module
+ */
+
+import { logger, startLogging, stopLogging } from "../base/log.ts";
+import type { ProcessStatus } from "../replica/status.ts";
+import { LiveLine } from "./live_line.ts";
+import { Narrator } from "./narrator.ts";
+import { writeError } from "./output.ts";
+import { formatProgress } from "./progress.ts";
+import type { Settings } from "./settings.ts";
+
+/** Between two looks at the status: often enough to read a rate, seldom enough to cost nothing. */
+const TERMINAL_MS = 200;
+const LOG_MS = 500;
+
+/** Logging and progress, from now until it is disposed. */
+export class Screen {
+  readonly #live: LiveLine | null;
+  readonly #narrator: Narrator;
+  readonly #log = logger("replica");
+  #status: (() => ProcessStatus) | null = null;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(settings: Settings["log"]) {
+    const isTerminal = Deno.stderr.isTerminal();
+    const live = isTerminal && !settings.quiet && settings.format === "text"
+      ? new LiveLine({ write: writeError, width: terminalWidth })
+      : null;
+    this.#live = live;
+    this.#narrator = new Narrator(live === null);
+    startLogging({
+      format: settings.format,
+      level: settings.level,
+      write: live === null ? (line) => writeError(`${line}\n`) : (line) => live.above(line),
+      journal: !isTerminal && Deno.env.get("JOURNAL_STREAM") !== undefined,
+      colors: isTerminal && !Deno.noColor,
+    });
+  }
+
+  /** From now on tells what the process does. */
+  follow(status: () => ProcessStatus): void {
+    this.#status = status;
+    this.#look();
+    this.#timer = setInterval(() => this.#look(), this.#live === null ? LOG_MS : TERMINAL_MS);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#live?.close();
+    if (this.#status !== null) this.#look();
+    stopLogging();
+  }
+
+  #look(): void {
+    const status = this.#status?.();
+    if (status === undefined) return;
+    for (const { level, message, properties } of this.#narrator.lines(status, Date.now())) {
+      this.#log[level](message, { ...properties });
+    }
+    this.#live?.draw((width) => formatProgress(status, width));
+  }
+}
+
+function terminalWidth(): number {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return 80;
+  }
+}

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import { manualPage } from "../../src/cli/man.ts";
+import { environmentName } from "../../src/cli/option.ts";
+import { optionTable } from "../../src/cli/option_table.ts";
+import { COMMAND_OPTIONS, OPTIONS } from "../../src/cli/options.ts";
+import { isAnswer, readWords } from "../../src/cli/parser.ts";
+import { isCurrent, withOptions } from "../../scripts/readme.ts";
+
+function answer(...args: string[]) {
+  const answer = readWords(args, { width: 100, colors: false });
+  assert.ok(isAnswer(answer), "an answer");
+  return answer;
+}
+
+/** The options that the program promises. */
+const PROMISED =
+  "url kv table key order-by deleted-by since overlap resync adopt once attempts poll idle-timeout " +
+  "connect-timeout header header-file ca cert cert-key status no-status status-token-file feed " +
+  "tombstone-ttl shrink-limit max-staleness log-format log-level quiet strict on-change " +
+  "on-change-wait write max-line-length help version";
+
+Deno.test("--help shows every option that is promised, and every command", () => {
+  for (const flag of ["--help", "-h"]) {
+    const { status, stdout, stderr } = answer(flag);
+    assert.equal(status, 0);
+    assert.equal(stderr, "");
+    for (const name of PROMISED.split(" ")) {
+      assert.match(stdout, new RegExp(`^  --${name}[ ,\n]`, "m"));
+    }
+    for (const command of Object.keys(COMMANDS)) {
+      assert.match(stdout, new RegExp(`^  ${command} `, "m"));
+    }
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 101, line);
+  }
+});
+
+Deno.test("help of a command shows its own arguments and options, and no others", () => {
+  for (const [name, command] of Object.entries(COMMANDS)) {
+    if (name === "completion") continue;
+    const { status, stdout } = answer(name, "--help");
+    assert.equal(status, 0);
+    for (const { metavar } of command.arguments) assert.ok(stdout.includes(`\n  ${metavar}`), name);
+    const own = new Set<string>(command.options);
+    for (const [key, option] of Object.entries({ ...OPTIONS, ...COMMAND_OPTIONS })) {
+      const isShown = new RegExp(`^  --${option.name}[ \n]`, "m").test(stdout);
+      assert.equal(isShown, own.has(key), `${name} --${option.name}`);
+    }
+  }
+});
+
+Deno.test("--version names the version, where it came from, and Deno's", () => {
+  const { status, stdout } = answer("--version");
+  assert.equal(status, 0);
+  assert.match(
+    stdout,
+    /^lockstep-replicate \d+\.\d+\.\d+ \((from source|commit \S+), Deno \d+\.\d+\.\d+\)\n$/,
+  );
+});
+
+Deno.test("wrong words are answered with what was meant, and status 2", () => {
+  for (
+    const [args, meant] of [
+      [["--idle-timeut", "5s"], "--idle-timeout"],
+      [["gett", "servers", "1"], "get"],
+      [["get", "servers", "1", "--kx", "a"], "--kv"],
+    ] as const
+  ) {
+    const { status, stdout, stderr } = answer(...args);
+    assert.equal(status, 2);
+    assert.equal(stdout, "");
+    assert.ok(stderr.includes(`\`${meant}\``), stderr);
+  }
+});
+
+Deno.test("a command's options may stand before it and after it, and others are refused", () => {
+  const layout = { width: 100, colors: false };
+  for (
+    const args of [
+      ["--kv", "get", "get", "t", "1"],
+      ["get", "--kv", "get", "t", "1"],
+      ["get", "t", "1", "--kv=get"],
+    ]
+  ) {
+    const words = readWords(args, layout);
+    assert.ok(!isAnswer(words));
+    assert.equal(words.command, "get");
+    assert.deepEqual(words.arguments, [["t"], ["1"]]);
+    assert.equal(words.options.kv, "get");
+  }
+  assert.equal(answer("get", "t", "1", "--poll", "1s").status, 2);
+  assert.equal(answer("--poll", "1s", "get", "t", "1").status, 2);
+  const negative = readWords(["get", "t", "--", "-5"], layout);
+  assert.ok(!isAnswer(negative));
+  assert.deepEqual(negative.arguments, [["t"], ["-5"]]);
+});
+
+Deno.test("every option is in the manual, with its environment variable, and in the table", () => {
+  const manual = manualPage();
+  const table = optionTable();
+  for (const option of Object.values(OPTIONS)) {
+    assert.ok(manual.includes(`\\fB${`--${option.name}`.replaceAll("-", "\\-")}\\fR`), option.name);
+    assert.ok(manual.includes(`\\fB${environmentName(option)}\\fR`), option.name);
+    assert.match(table, new RegExp(`^\\| \`--${option.name}[ \`]`, "m"));
+  }
+});
+
+/** Runs a checker on a text; null where this machine hasn't got it. */
+async function check(command: string, args: string[], text: string) {
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, text);
+    const child = new Deno.Command(command, { args: [...args, file], env: { LC_ALL: "C.UTF-8" } });
+    const { code, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder();
+    return { code, said: decoder.decode(stdout) + decoder.decode(stderr) };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log(`left out: ${command} is not installed`);
+    return null;
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+Deno.test("the manual page has no fault that mandoc or groff can find", async () => {
+  const mandoc = await check("mandoc", ["-Tlint", "-Wwarning"], manualPage());
+  if (mandoc !== null) assert.deepEqual(mandoc, { code: 0, said: "" });
+  const groff = await check("man", ["--warnings", "-Tutf8", "-l"], manualPage());
+  if (groff !== null) {
+    assert.equal(groff.code, 0);
+    assert.doesNotMatch(groff.said, /warning/);
+    // Bold is a letter struck twice.
+    assert.match(groff.said.replaceAll(/.[\b]/g, ""), /LOCKSTEP_POLL/);
+  }
+});
+
+for (const shell of ["bash", "zsh", "fish"]) {
+  Deno.test(`${shell} takes the completion script`, async () => {
+    const { status, stdout, stderr } = answer("completion", shell);
+    assert.equal(status, 0);
+    assert.equal(stderr, "");
+    assert.ok(stdout.includes("lockstep-replicate"));
+    const checked = await check(shell, ["-n"], stdout);
+    if (checked !== null) assert.deepEqual(checked, { code: 0, said: "" });
+  });
+}
+
+Deno.test("completion offers options, commands and values", () => {
+  const offers = (...args: string[]) => answer("completion", "bash", ...args).stdout.split("\n");
+  assert.ok(offers("--id").includes("--idle-timeout"));
+  assert.ok(offers("ge").includes("get"));
+  assert.deepEqual(offers("--log-format", "j").filter((line) => line !== ""), ["json"]);
+  assert.ok(offers("get", "--").includes("--kv"));
+  assert.ok(!offers("get", "--").includes("--url"));
+});
+
+Deno.test("README's option table says what the program says", async () => {
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url)).catch(() =>
+    null
+  );
+  if (readme === null || isCurrent(readme) === null) {
+    console.log("left out: README.md has no marks for the options yet");
+    return;
+  }
+  assert.ok(isCurrent(readme), "run deno run -A scripts/readme.ts");
+});
+
+Deno.test("the table replaces what is between the marks and nothing else", () => {
+  const marked = "a\n<!-- options:begin -->\nof yore\n<!-- options:end -->\nb";
+  const updated = withOptions(marked) ?? "";
+  assert.ok(updated.startsWith("a\n<!-- options:begin -->\n"));
+  assert.ok(updated.endsWith("<!-- options:end -->\nb"));
+  assert.ok(!updated.includes("of yore"));
+  assert.equal(withOptions(updated), updated);
+  assert.equal(isCurrent(marked), false);
+  assert.equal(isCurrent(updated.replaceAll(" | ", "   |  ")), true);
+});
