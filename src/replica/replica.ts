@@ -20,12 +20,12 @@ import {
   rewind,
 } from "../protocol/cursor.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
-import type { RecordShape } from "../protocol/record.ts";
+import type { Key, KeyPart, RecordShape } from "../protocol/record.ts";
 import type { CommitEvent } from "../store/change.ts";
 import { unstorable } from "../store/keys.ts";
 import { BEAT_MS } from "../store/lease.ts";
 import type { Outcome } from "../store/plan.ts";
-import { TableReader } from "../store/reader.ts";
+import { type ListOptions, type StoredRow, TableReader } from "../store/reader.ts";
 import { takeRequests } from "../store/requests.ts";
 import { TableSink } from "../store/sink.ts";
 import { storeFault } from "../store/faults.ts";
@@ -34,11 +34,13 @@ import { isSweepAllowed, sizeSweep, sweep } from "../store/sweep.ts";
 import { Table } from "../store/table.ts";
 import { RowReader } from "../stream/rows.ts";
 import { Ending, rowStream } from "../stream/values.ts";
+import { type ChangesOptions, type FollowedChange, followReplica } from "./changes.ts";
+import { Hooks, type HookSettings } from "./hooks.ts";
 import { TableMetrics } from "./metrics.ts";
 import type { ReplicatorOptions } from "./options.ts";
 import { Reading } from "./reading.ts";
 import { isLive, type StateEvent, transition } from "./state.ts";
-import type { HookStatus, Sample, StateName, SweepStatus, TableStatus } from "./status.ts";
+import type { Sample, StateName, SweepStatus, TableStatus } from "./status.ts";
 
 const log = logger("replica");
 
@@ -54,6 +56,9 @@ const STUCK_MS = 60_000;
 /** Between two looks for quiet, while catching up. */
 const LOOK_MS = 250;
 
+/** Counting the rows holds the next request of a table that polls up for so long at most. */
+const COUNT_MS = 200;
+
 const DAY_MS = 86_400_000;
 
 /** What is settled about a table before its loop starts. */
@@ -63,6 +68,8 @@ export interface ReplicaConfig {
   readonly shape: RecordShape;
   readonly since: Order | null;
   readonly options: ReplicatorOptions;
+  /** What runs after commits. */
+  readonly hooks: HookSettings;
   readonly clock: Clock;
 }
 
@@ -79,11 +86,11 @@ function headOf({ head }: Answer, kind: OrderKind | undefined): Order | null {
   }
 }
 
+/** The running copy of one table; from {@linkcode Replicator.tables}. */
 export class Replica {
   readonly table: string;
+  /** The table as it is stored. */
   readonly reader: TableReader;
-  /** What runs after commits, for the status. */
-  readonly hooks: HookStatus[] = [];
   readonly #config: ReplicaConfig;
   readonly #clock: Clock;
   readonly #metrics: TableMetrics;
@@ -91,6 +98,8 @@ export class Replica {
   readonly #client: OriginClient;
   readonly #open: Table;
   readonly #listeners = new Set<(event: CommitEvent) => void>();
+  readonly #ended = new AbortController();
+  #hooks: Hooks | null = null;
   #state: StateName = "starting";
   #stateSince: number;
   #trouble: LockstepError | null = null;
@@ -146,7 +155,30 @@ export class Replica {
       clock,
       onCommit: (milliseconds) => metrics.committed(milliseconds),
     });
-    return new Replica(config, store, table, metrics);
+    const replica = new Replica(config, store, table, metrics);
+    try {
+      await replica.#openHooks();
+      return replica;
+    } catch (error) {
+      await table.close(null);
+      throw storeFault(store.path, error);
+    }
+  }
+
+  async #openHooks(): Promise<void> {
+    const { hooks, clock } = this.#config;
+    if (hooks.command === null && hooks.file === null) return;
+    const open = this.#open;
+    this.#hooks = await Hooks.open({
+      table: this.table,
+      reader: this.reader,
+      clock,
+      get changes() {
+        return open.changes;
+      },
+      hookMark: (name) => open.hookMark(name),
+      saveHookMark: (name, mark) => open.saveHookMark(name, mark),
+    }, hooks);
   }
 
   /** Replicates until the signal aborts or, with `once`, until up to date. */
@@ -155,13 +187,18 @@ export class Replica {
     const ended = AbortSignal.any([signal, over.signal]);
     const beating = this.#beat(ended, signal);
     const looping = this.#loop(ended);
+    const stopHooks = () => void this.#hooks?.stop();
+    signal.addEventListener("abort", stopHooks, { once: true });
     try {
-      await Promise.race([looping, beating.then(() => new Promise<never>(() => {}))]);
+      const finishing = looping.then(() => this.#hooks?.finish());
+      await Promise.race([finishing, beating.then(() => new Promise<never>(() => {}))]);
     } finally {
       over.abort();
       // Whichever of the two has failed: the other ends before the store is closed under it.
-      await Promise.allSettled([beating, looping]);
+      await Promise.allSettled([beating, looping, this.#hooks?.stop()]);
+      signal.removeEventListener("abort", stopHooks);
       this.#enter("stop");
+      this.#ended.abort();
       this.#client[Symbol.dispose]();
       await this.#open.close(this.#needsRecovery ? null : this.#lastContact);
     }
@@ -170,12 +207,12 @@ export class Replica {
   async #loop(signal: AbortSignal): Promise<void> {
     const { options } = this.#config;
     if (options.resync && this.#open.meta.resync?.phase !== "reading") {
-      await this.#open.beginResync("--resync was given");
+      this.#resyncReason = "--resync was given";
     }
-    if (this.#open.meta.resync?.phase === "removing") await this.#remove();
     while (!signal.aborted) {
       const failure = await this.#attempt(signal);
-      if (signal.aborted || (failure === null && options.once)) return;
+      const isDone = options.once && failure === null && isLive(this.#state);
+      if (signal.aborted || isDone) return;
       await this.#pause(failure, signal);
     }
   }
@@ -194,7 +231,9 @@ export class Replica {
       const failure = error instanceof LockstepError
         ? error
         : storeFault(this.#open.store.path, error);
-      if (failure.kind === "store" || failure.kind === "store-full") this.#needsRecovery = true;
+      // Whatever broke off a commit: what is stored is looked up before anything is written.
+      const kinds: readonly string[] = ["store", "store-full", "callback"];
+      if (kinds.includes(failure.kind)) this.#needsRecovery = true;
       return failure;
     } finally {
       this.#sink = null;
@@ -240,6 +279,7 @@ export class Replica {
     if (answer.body !== null) await this.#read(answer, answer.body, reading, sink, stop);
     await this.#reached(reading, sink, answer.endIsProof ? "whole" : "cut-possible");
     this.#noteOddities(reading);
+    await sink.count(COUNT_MS);
   }
 
   /** Pipes a body into the store, to its end. */
@@ -275,14 +315,14 @@ export class Replica {
     });
     const over = new AbortController();
     const watching = this.#watch(reading, sink, over.signal);
+    const signal = AbortSignal.any([stop, over.signal]);
+    const piping = ending.readable.pipeThrough(rows).pipeTo(sink.writable(), { signal });
     try {
-      await Promise.race([
-        ending.readable.pipeThrough(rows).pipeTo(sink.writable(), { signal: stop }),
-        watching.then(() => new Promise<never>(() => {})),
-      ]);
+      await Promise.race([piping, watching.then(() => new Promise<never>(() => {}))]);
     } finally {
+      // Whichever of the two has failed: the other ends before the next answer is asked for.
       over.abort();
-      await watching.catch(() => {});
+      await Promise.allSettled([piping, watching]);
       await sink.abandon();
     }
     stop.throwIfAborted();
@@ -395,14 +435,11 @@ export class Replica {
     }
     this.#report(failure);
     if (failure.retry === "never") throw failure;
-    if (failure.retry === "resync" && this.#open.meta.cursor !== null) {
-      await this.#open.beginResync(failure.message);
-    }
+    // An origin that has forgotten what came before 0, too, is not to be helped by another try.
+    const isResync = failure.retry === "resync" && this.#open.meta.cursor !== null;
+    if (isResync) this.#resyncReason = failure.message;
     const wait = this.#backoff.failed(
-      failure.retry === "resync" && this.#open.meta.resync !== null &&
-        this.#open.meta.cursor === null
-        ? { retry: "soon" }
-        : failure,
+      failure.retry === "resync" && !isResync ? { retry: "slow" } : failure,
     );
     const isHopeless = failure.retry === "slow" ||
       this.#backoff.failures >= (options.attempts ?? 5);
@@ -452,14 +489,16 @@ export class Replica {
   }
 
   async #applyRequests(): Promise<void> {
+    if (this.#open.meta.resync?.phase === "removing") await this.#remove();
     const reason = this.#resyncReason;
     if (reason !== null) {
-      this.#resyncReason = null;
       await this.#open.beginResync(reason);
+      this.#resyncReason = null;
       this.#enter("released");
       this.#enter("behind");
     }
     if (this.#approved && this.#open.meta.resync?.phase === "held") await this.#remove();
+    if (this.#open.meta.resync?.phase === "removing") await this.#remove();
     const { cursor, unsorted, resync } = this.#open.meta;
     if (cursor === null && unsorted && (resync === null || resync.phase === "reading")) {
       // Rows of the answer that was cut off may have been deleted since, and from 0 the origin
@@ -491,14 +530,33 @@ export class Replica {
       const time = orderTime(last.order);
       this.#lagMs = time === null ? null : Math.max(0, this.#clock.now() - time.getTime());
     }
-    for (const listener of this.#listeners) listener(event);
-    await this.#config.options.onCommit?.(event);
+    this.#hooks?.note(event);
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        log.error("{table}: a subscriber threw: {error}", {
+          table: this.table,
+          error: messageOf(error),
+        });
+      }
+    }
+    try {
+      await this.#config.options.onCommit?.(event);
+    } catch (error) {
+      throw new LockstepError(`onCommit failed: ${messageOf(error)}`, {
+        kind: "callback",
+        retry: "soon",
+        hint: "mend the function given as onCommit; it is told the same changes again",
+        cause: error,
+      });
+    }
   }
 
   /** While catching up unwatched, events would cost memory and serve nobody. */
   #wantsEvents(): boolean {
     return this.#listeners.size > 0 || this.#config.options.onCommit !== undefined ||
-      isLive(this.#state);
+      isLive(this.#state) || (this.#hooks?.wantsChanges ?? false);
   }
 
   #enter(event: StateEvent): void {
@@ -516,6 +574,8 @@ export class Replica {
     }
     this.#state = next;
     this.#stateSince = this.#clock.now();
+    if (isLive(next)) this.#hooks?.settle(true);
+    else if (next === "catching-up") this.#hooks?.settle(false);
   }
 
   #contact(): void {
@@ -565,6 +625,64 @@ export class Replica {
   subscribe(listener: (event: CommitEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * One row, or null.
+   *
+   * @param key a part for each key field; of a single one, the bare value will do
+   */
+  get(key: Key | KeyPart): Promise<StoredRow | null> {
+    return this.reader.get(key);
+  }
+
+  /** Rows in key order. Pages are read as they are consumed; each is consistent in itself. */
+  list(options?: ListOptions): AsyncGenerator<StoredRow> {
+    return this.reader.list(options);
+  }
+
+  /**
+   * What the table holds from a cursor on, sorted by order, then its changes as they commit. Ends
+   * when the replicator stops, or when the signal aborts.
+   *
+   * Nothing is left out, and what has the cursor's own order comes again; so does, now and then,
+   * what changes while the beginning is read. A consumer that falls far behind gets only the latest
+   * state of keys that changed several times. Deletions are told as long as they are remembered
+   * (`tombstoneTtlMs`), and records that the origin commits late, below the cursor, only while the
+   * iteration runs: take an overlap off `since` where the origin needs one.
+   *
+   * @example
+   * ```ts
+   * import { replicate } from "lockstep-replicate";
+   *
+   * const origin = Deno.serve(
+   *   { port: 0, onListen: () => {} },
+   *   () => Response.json({ id: 1, updated_at: 5, deleted_at: null }),
+   * );
+   * const url = `http://127.0.0.1:${origin.addr.port}/servers/`;
+   * await using replicator = await replicate({ url, kv: ":memory:" });
+   *
+   * let since: number | bigint | string | null = null; // where the last run came to
+   * for await (const change of replicator.table("servers").changes({ since })) {
+   *   console.log(change.kind, change.key, change.value);
+   *   since = change.cursor; // keep it, once the change is dealt with
+   *   break;
+   * }
+   * await replicator.stop();
+   * await origin.shutdown();
+   * ```
+   */
+  changes(options?: ChangesOptions): AsyncGenerator<FollowedChange, void, undefined> {
+    const open = this.#open;
+    const followed = {
+      reader: this.reader,
+      get cursor() {
+        return open.cursor;
+      },
+      ended: this.#ended.signal,
+      subscribe: (listener: (event: CommitEvent) => void) => this.subscribe(listener),
+    };
+    return followReplica(followed, options);
   }
 
   /** Samples of the last 15 minutes, oldest first. */
@@ -632,7 +750,7 @@ export class Replica {
       quarantinedBy: metrics.quarantinedBy(),
       warnings: this.#warnings,
       sweep: this.#sweepStatus(),
-      hooks: [...this.hooks],
+      hooks: this.#hooks?.status() ?? [],
     };
   }
 }

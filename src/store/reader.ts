@@ -7,7 +7,14 @@
  */
 
 import { asKey, type JsonObject, type Key, type KeyPart } from "../protocol/record.ts";
-import { cursorKey, quarantinePrefix, rowKey, rowPrefix, tombstoneKey } from "./keys.ts";
+import {
+  cursorKey,
+  quarantinePrefix,
+  rowKey,
+  rowPrefix,
+  tombstoneKey,
+  tombstonePrefix,
+} from "./keys.ts";
 import { directoryOf, readParts } from "./large.ts";
 import type { QuarantineEntry, TableMeta, Tombstone } from "./meta.ts";
 
@@ -16,6 +23,13 @@ export interface StoredRow {
   readonly key: Key;
   readonly value: JsonObject;
   /** Deno KV's version of the entry: changes with every write of the row. */
+  readonly versionstamp: string;
+}
+
+/** A deletion as it is stored. */
+export interface StoredTombstone {
+  readonly key: Key;
+  readonly tombstone: Tombstone;
   readonly versionstamp: string;
 }
 
@@ -99,9 +113,24 @@ export class TableReader {
     return row.value === null ? tombstone.value : null;
   }
 
+  /** The deletions that are remembered, in key order; a row may have come back since. */
+  async *tombstones(): AsyncGenerator<StoredTombstone> {
+    const prefix = tombstonePrefix(this.table);
+    const entries = this.#kv.list<Tombstone>({ prefix }, { batchSize: 1000 });
+    for await (const { key, value, versionstamp } of entries) {
+      const own = key.slice(prefix.length) as unknown as Key;
+      yield { key: own, tombstone: value, versionstamp };
+    }
+  }
+
   /** Cursor, origin and counts; null for a table that was never replicated. */
   async meta(): Promise<TableMeta | null> {
     return (await this.#kv.get<TableMeta>(cursorKey(this.table))).value;
+  }
+
+  /** The versionstamp of the table's latest commit: of the same kind as that of its rows. */
+  async version(): Promise<string | null> {
+    return (await this.#kv.get(cursorKey(this.table))).versionstamp;
   }
 
   /** The quarantine, newest first. */

@@ -107,7 +107,6 @@ export class TableSink {
   #gate: Promise<void> | null = null;
   #failure: unknown = null;
   #controller: WritableStreamDefaultController | null = null;
-  #counter: RowCounter | null = null;
 
   /** @param empty whether the store holds no row of the table */
   constructor(table: Table, empty: boolean, options: SinkOptions) {
@@ -152,8 +151,20 @@ export class TableSink {
     }
     if (this.#table.mayHaveParts && !meta.exact) await this.#table.tidy();
     if (!this.#table.meta.exact && this.#options.count) {
-      this.#counter = new RowCounter(this.#table.store.writer, this.#table.name);
+      this.#table.counter ??= new RowCounter(this.#table.store.writer, this.#table.name);
       this.#wake();
+    }
+  }
+
+  /**
+   * Counts on, where the count is an estimate, for so many milliseconds at most; the rest is for
+   * the next answer. Only when the stream is over.
+   */
+  async count(ms: number): Promise<void> {
+    const end = this.#clock.now() + ms;
+    for (let { counter } = this.#table; counter !== null && this.#clock.now() <= end;) {
+      await this.#count(counter);
+      ({ counter } = this.#table);
     }
   }
 
@@ -163,7 +174,7 @@ export class TableSink {
     this.#gate = promise;
     try {
       // Before the flush, which would wake it again.
-      this.#counter = null;
+      this.#table.counter = null;
       await this.flush();
       await action();
     } finally {
@@ -185,12 +196,14 @@ export class TableSink {
       this.#flushing = false;
     }
     this.#check();
-    if (this.#counter !== null) this.#wake();
+    if (this.#table.counter !== null) this.#wake();
   }
 
   /** Drops what is not on its way, and waits for what is. */
   async abandon(): Promise<void> {
     this.#abandoned = true;
+    // It counts on rows that may never be written.
+    if (this.#work !== null) this.#table.counter = null;
     this.#pending = new Window(this.#windows);
     this.#patience?.abort();
     this.#makeRoom();
@@ -304,8 +317,8 @@ export class TableSink {
       if (meta.cursor !== cursor) await this.#table.save({});
       await this.#table.dropReplaced();
       if (this.#pending.empty || !(this.#following || this.#flushing || this.#isFull())) {
-        if (this.#counter === null || this.#abandoned || this.#flushing) return;
-        await this.#count(this.#counter);
+        if (this.#table.counter === null || this.#abandoned || this.#flushing) return;
+        await this.#count(this.#table.counter);
       }
     }
   }
@@ -334,8 +347,8 @@ export class TableSink {
   async #count(counter: RowCounter): Promise<void> {
     const rows = await counter.step();
     // Told to stop meanwhile: what was counted is out of date.
-    if (rows === null || this.#counter !== counter) return;
-    this.#counter = null;
+    if (rows === null || this.#table.counter !== counter) return;
+    this.#table.counter = null;
     await this.#table.save({ rows, exact: true });
   }
 
@@ -369,7 +382,7 @@ export class TableSink {
         // Most rows just join an operation: awaiting each would cost as much as writing it.
         const sent = run.add(row, decision);
         if (sent !== undefined) await sent;
-        if (decision.rows !== 0) this.#counter?.adjust(row.key, decision.rows);
+        if (decision.rows !== 0) this.#table.counter?.adjust(row.key, decision.rows);
       }
       this.#makeRoom();
     }
@@ -417,7 +430,7 @@ export class TableSink {
   /** Rows are written without looking: from here on their number is an estimate. */
   #guess(): void {
     this.#frontier.forgetKeys();
-    this.#counter = null;
+    this.#table.counter = null;
     if (this.#table.meta.exact) this.#table.meta = { ...this.#table.meta, exact: false };
   }
 

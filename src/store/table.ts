@@ -9,6 +9,7 @@ import { maxOrder, type Order } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import type { RecordShape } from "../protocol/record.ts";
 import { Committer } from "./committer.ts";
+import type { RowCounter } from "./count.ts";
 import { storeFault } from "./faults.ts";
 import { cursorKey, hookKey, rowPrefix } from "./keys.ts";
 import { collectParts, dropVersion, hasParts } from "./large.ts";
@@ -93,6 +94,8 @@ export class Table {
   readonly clock: Clock;
   readonly committer: Committer;
   rejects: SeenRejects;
+  /** The count that is under way: it may go on over several answers. */
+  counter: RowCounter | null = null;
   /** Versions of large rows that the operations on their way replace or delete. */
   replaced: string[] = [];
   /** As it will be written with the next operation. */
@@ -231,6 +234,7 @@ export class Table {
       this.#savedCursor = this.meta.cursor;
       this.#savedChanges = this.meta.changes;
       this.replaced = [];
+      this.counter = null;
       // What was noted as kept, but failed to be, is to be kept when it comes again.
       this.rejects = await SeenRejects.load(this.store.writer, this.name);
       await this.tidy();

@@ -102,7 +102,7 @@ export interface WindowOptions {
 export class Window {
   readonly #options: WindowOptions;
   rejects: Reject[] = [];
-  /** Sum of the rows' text lengths, in UTF-16 units: what memory is bounded by. */
+  /** Sum of the rows' and rejects' lengths, in UTF-16 units: what memory is bounded by. */
   length = 0;
   /** Whether every key came after the one before it: then there is nothing to gain from waiting. */
   ascending = true;
@@ -124,7 +124,10 @@ export class Window {
 
   add(batch: RowBatch): void {
     for (const row of batch.rows) this.#push(row);
-    for (const reject of batch.rejects) this.rejects.push(reject);
+    for (const reject of batch.rejects) {
+      this.rejects.push(reject);
+      this.length += reject.text.length;
+    }
     this.maxOrder = maxOrder(this.maxOrder, batch.maxOrder);
     if (this.#options.canPack && !this.ascending && this.#rows.length >= PACKED_FROM) {
       this.#packed = new Packed();
@@ -141,6 +144,7 @@ export class Window {
       this.length -= row.length;
     }
     this.left -= taken.left;
+    for (const reject of this.rejects) this.length -= reject.text.length;
     taken.rejects = this.rejects;
     this.rejects = [];
     // `ascending` and `maxOrder` may only be too cautious for what is left.

@@ -39,7 +39,10 @@ for (const finite of [true, false]) {
       // The lowest keys were written first.
       for (let id = 1; id <= 500; id++) origin.table.remove(id);
       await using replica = await startReplica(origin.url, { kv: store.path });
-      await replica.until(({ live, rows, rowsExact }) => live && rowsExact && rows === 3000, "live");
+      await replica.until(
+        ({ live, rows, rowsExact }) => live && rowsExact && rows === 3000,
+        "live",
+      );
       await replica.stop();
       await assertTable(kv, origin.table.liveRows());
     }

@@ -67,7 +67,10 @@ Deno.test("an empty answer to a resync is held, nothing is removed, and one appr
   await using store = await TempStore.create();
   await replicateOnce(`${origin.url}/servers`, { kv: store.path });
   origin.next(records(""));
-  await using replica = await startReplica(`${origin.url}/servers`, { kv: store.path, resync: true });
+  await using replica = await startReplica(`${origin.url}/servers`, {
+    kv: store.path,
+    resync: true,
+  });
   const held = await replica.until(({ state }) => state === "held", "held");
   assert.deepEqual([held.sweep?.wouldRemove, held.sweep?.of, held.live], [5, 5, true]);
   assert.match(held.reason ?? "", /5 of 5/);
@@ -124,7 +127,10 @@ Deno.test("an answer that may have been cut proves nothing: its sweep is held", 
   await using store = await TempStore.create();
   await replicateOnce(`${origin.url}/servers`, { kv: store.path });
   origin.next(closeDelimited(text(FIVE.slice(1))));
-  await using replica = await startReplica(`${origin.url}/servers`, { kv: store.path, resync: true });
+  await using replica = await startReplica(`${origin.url}/servers`, {
+    kv: store.path,
+    resync: true,
+  });
   await replica.until(({ state }) => state === "held", "held");
   assert.equal(replica.status.rows, 5);
 });
@@ -134,11 +140,17 @@ Deno.test("approving a held sweep never removes rows that the origin has sent si
   await using store = await TempStore.create();
   await replicateOnce(`${origin.url}/servers`, { kv: store.path });
   origin.next(records(""));
-  await using replica = await startReplica(`${origin.url}/servers`, { kv: store.path, resync: true });
+  await using replica = await startReplica(`${origin.url}/servers`, {
+    kv: store.path,
+    resync: true,
+  });
   await replica.until(({ state }) => state === "held", "held");
   const { connections } = replica.status;
   origin.next(records(text(FIVE)));
-  await replica.until((status) => status.connections > connections + 2, "the mended answer is read");
+  await replica.until(
+    (status) => status.connections > connections + 2,
+    "the mended answer is read",
+  );
   replica.replica.approveSweep();
   await replica.until(({ sweep }) => sweep === null, "released");
   await replica.stop();

@@ -85,7 +85,9 @@ function assertOrders(meta: TableMeta, rows: Rows): void {
   const { cursor, high } = meta;
   for (const [name, row] of rows) {
     const order = row["updated_at"];
-    if (typeof order !== "number" && typeof order !== "string" && typeof order !== "bigint") continue;
+    if (typeof order !== "number" && typeof order !== "string" && typeof order !== "bigint") {
+      continue;
+    }
     assert.ok(high !== null && compareOrder(order, high) <= 0, `${name} is above high ${high}`);
   }
   if (cursor !== null && high !== null) assert.ok(compareOrder(cursor, high) <= 0, "cursor ≤ high");

@@ -39,12 +39,16 @@ export class TestReplica implements AsyncDisposable {
   ): Promise<TableStatus> {
     let ended: unknown = null;
     this.replicator.done.then(() => ended = "ended", (error) => ended = error);
-    return await waitFor(() => {
-      const { status } = this;
-      if (wish(status)) return status;
-      if (ended !== null) throw new Error(`the replica ended before ${what}`, { cause: ended });
-      return null;
-    }, `${what}, of ${this.status.table}`, deadlineMs).catch((error) => {
+    return await waitFor(
+      () => {
+        const { status } = this;
+        if (wish(status)) return status;
+        if (ended !== null) throw new Error(`the replica ended before ${what}`, { cause: ended });
+        return null;
+      },
+      `${what}, of ${this.status.table}`,
+      deadlineMs,
+    ).catch((error) => {
       console.error(this.status);
       throw error;
     });
@@ -81,7 +85,10 @@ export async function startReplica(
 }
 
 /** Replicates once, to the end; rejects with what it failed with. */
-export async function replicateOnce(url: string, options: TestReplicaOptions): Promise<TestReplica> {
+export async function replicateOnce(
+  url: string,
+  options: TestReplicaOptions,
+): Promise<TestReplica> {
   const started = await startReplica(url, { once: true, ...options });
   await started.replicator.done;
   return started;

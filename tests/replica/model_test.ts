@@ -1,0 +1,175 @@
+/**
+ * Random histories of an origin and a replica against the simplest model there is: the origin's
+ * own live rows. Over real sockets and a real store; time runs faster.
+ *
+ * @module
+ */
+
+import fc from "fast-check";
+import type { JsonObject } from "../../src/protocol/record.ts";
+import { OriginTable } from "../../scripts/origin/table.ts";
+import type { Separator } from "../../scripts/origin/source.ts";
+import { CommitHook } from "../support/commit_hook.ts";
+import { FastClock } from "../support/fast_clock.ts";
+import { assertTable, byName, differences, rowsIn } from "../support/oracle.ts";
+import { startTestOrigin } from "../support/reference_origin.ts";
+import { startReplica, type TestReplica } from "../support/replicas.ts";
+import { TempStore } from "../support/temp_store.ts";
+import { waitFor } from "../support/wait_for.ts";
+
+type Step =
+  | { readonly do: "put"; readonly id: number; readonly size: number }
+  | { readonly do: "burst"; readonly rows: number }
+  | { readonly do: "remove"; readonly id: number }
+  | { readonly do: "forget"; readonly id: number }
+  | { readonly do: "late"; readonly by: number }
+  | { readonly do: "tick" | "cut" | "end" | "restart" | "resync" | "fail" | "live" };
+
+const id = fc.integer({ min: 0, max: 12 });
+const plain = (name: "tick" | "cut" | "end" | "restart" | "resync" | "fail" | "live") =>
+  fc.constant<Step>({ do: name });
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("put" as const),
+      id,
+      // Now and then a row that is kept in parts.
+      size: fc.oneof({ weight: 9, arbitrary: fc.constant(1) }, fc.constant(100_000)),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("burst" as const), rows: fc.nat(1500) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("remove" as const), id }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("forget" as const), id }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("late" as const), by: fc.integer({ min: 1, max: 40 }) }),
+  },
+  { weight: 3, arbitrary: plain("tick") },
+  { weight: 2, arbitrary: plain("live") },
+  { weight: 1, arbitrary: plain("cut") },
+  { weight: 1, arbitrary: plain("end") },
+  { weight: 1, arbitrary: plain("restart") },
+  { weight: 1, arbitrary: plain("resync") },
+  { weight: 1, arbitrary: plain("fail") },
+);
+
+/** Lateness that the replica's overlap covers. */
+const OVERLAP = 100;
+
+async function play(finite: boolean, separator: Separator, steps: readonly Step[]): Promise<void> {
+  let time = 1000;
+  const table = new OriginTable({ clock: () => time, separator });
+  await using origin = startTestOrigin({ table, finite });
+  await using store = await TempStore.create();
+  const options = {
+    kv: store.path,
+    clock: new FastClock(),
+    overlap: String(OVERLAP),
+    shrinkLimit: 1,
+  };
+  let fail = false;
+  using _hook = new CommitHook(() => {
+    if (!fail) return;
+    fail = false;
+    throw new Error("disk I/O error");
+  });
+  let replica: TestReplica | null = await startReplica(origin.url, options);
+  let made = 0;
+  let mustResync = false;
+  try {
+    for (const step of steps) {
+      switch (step.do) {
+        case "put":
+          table.put({ id: step.id, n: made++, text: "x".repeat(step.size) });
+          break;
+        case "burst":
+          // Keys in no order, some of one time: a window of several operations.
+          for (let i = 0; i < step.rows; i++) {
+            if (i % 5 === 0) time++;
+            table.put({ id: 100 + (i * 739) % 2000, n: made++ });
+          }
+          break;
+        case "remove":
+          table.remove(step.id);
+          break;
+        case "forget":
+          table.forget(step.id);
+          mustResync = true;
+          break;
+        case "late":
+          table.putAs({ id: `late ${made++}`, updated_at: time - step.by, deleted_at: null });
+          break;
+        case "tick":
+          time++;
+          break;
+        case "cut":
+          origin.dropConnections();
+          break;
+        case "end":
+          origin.server.finishConnections();
+          break;
+        case "restart":
+          await replica.stop();
+          replica = null;
+          // A commit that fails while a table is opened is an error of the start: not meant here.
+          fail = false;
+          replica = await startReplica(origin.url, options);
+          break;
+        case "resync":
+          replica.replica.requestResync("the model wants it");
+          break;
+        case "fail":
+          fail = true;
+          break;
+        case "live":
+          await replica.live();
+          break;
+      }
+    }
+    fail = false;
+    if (mustResync) replica.replica.requestResync("records were forgotten");
+    await settle(replica, store, () => {
+      origin.server.finishConnections();
+      return table.liveRows();
+    });
+    await replica.stop();
+    using kv = await Deno.openKv(store.path);
+    await assertTable(kv, table.liveRows());
+  } finally {
+    await replica?.stop();
+  }
+}
+
+/** Waits until the table is what it must be and says so. */
+async function settle(replica: TestReplica, store: TempStore, live: () => JsonObject[]) {
+  using kv = await Deno.openKv(store.path);
+  let last: string[] = [];
+  await waitFor(
+    async () => {
+      const { status } = replica;
+      if (status.state === "held") replica.replica.approveSweep();
+      const rows = live();
+      if (!status.live || status.sweep !== null || !status.rowsExact) return false;
+      last = differences(await rowsIn(kv, "servers"), byName(rows));
+      return last.length === 0 && status.rows === rows.length;
+    },
+    "equal to the origin",
+    15_000,
+  ).catch((error) => {
+    const { state, rows, rowsExact, cursor, sweep, errors } = replica.status;
+    const said = JSON.stringify({ state, rows, rowsExact, cursor, sweep, errors });
+    throw new Error(`${error.message}: ${last.join("; ")}; ${said}`);
+  });
+}
+
+Deno.test("whatever happens to origin, connection, store and process, the table ends equal to the origin", async () => {
+  const histories = fc.asyncProperty(
+    fc.boolean(),
+    fc.constantFrom<Separator>("newline", "crlf", "none"),
+    fc.array(step, { minLength: 1, maxLength: 40 }),
+    play,
+  );
+  await fc.assert(histories, { numRuns: 40, endOnFailure: false });
+});
