@@ -68,13 +68,12 @@ function deno(name: string, ...args: string[]): Program {
   return new Program(Deno.execPath(), [...flags, ...args], { stdout: true });
 }
 
-/** The replicator; `args` are further options. */
-export function replicator(name: string, args: readonly string[] = []): Contestant {
+/** The replicator, stopping when it is up to date; `args` are further options. */
+export function replicator(name: string, args: readonly string[] = ["--no-status"]): Contestant {
   return {
     name,
     store: "kv",
-    start: ({ origin }, file) =>
-      startReplicator(origin.url, file, ["--once", "--no-status", ...args]),
+    start: ({ origin }, file) => startReplicator(origin.url, file, ["--once", ...args]),
   };
 }
 

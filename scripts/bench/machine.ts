@@ -29,8 +29,8 @@ export async function firstLine(command: string, ...args: string[]): Promise<str
   }
 }
 
-/** Looks at this machine; `extra` are the versions of what else takes part. */
-export async function describeMachine(runs: number, extra: readonly string[]): Promise<Machine> {
+/** Looks at this machine; `runs` is how often things were measured. */
+export async function describeMachine(runs: number): Promise<Machine> {
   const sqlite = await firstLine(
     Deno.execPath(),
     "eval",
@@ -45,7 +45,6 @@ export async function describeMachine(runs: number, extra: readonly string[]): P
     versions: [
       `lockstep-replicate ${VERSION}`,
       `Deno ${Deno.version.deno} (SQLite ${sqlite ?? "?"})`,
-      ...extra,
     ],
     date: new Date().toISOString().slice(0, 10),
     runs,

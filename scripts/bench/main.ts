@@ -113,7 +113,7 @@ async function main(): Promise<void> {
     const settings = settingsOf(values, folder);
     const sections: Section[] = [];
     for (const scenario of chosen) sections.push(await scenario.run(settings));
-    const machine = await describeMachine(settings.runs, []);
+    const machine = await describeMachine(settings.runs);
     console.log(markdown(machine, sections));
     if (values.json !== undefined) {
       await Deno.writeTextFile(values.json, JSON.stringify({ machine, sections }, null, 2) + "\n");

@@ -6,7 +6,7 @@
 
 import type { LogFormat, LogLevel } from "../base/log.ts";
 import { DEFAULT_STATUS_ADDRESS, isLoopback, parseAddress } from "../http/address.ts";
-import type { ReplicatorOptions } from "../replica/options.ts";
+import type { ReplicatorOptions, SourceOptions } from "../replica/options.ts";
 import type { MainValues } from "./options.ts";
 import { quote } from "./quote.ts";
 import type { Source } from "./source.ts";
@@ -60,7 +60,7 @@ export function settingsOf({ values, origin }: Settled): Settings {
     status: statusOf(values, origin),
     hooks: {
       onChange: values.onChange ?? null,
-      waitMs: values.onChangeWait ?? 0,
+      waitMs: values.onChangeWait ?? 1_000,
       write: filesOf(values.write, tables),
     },
     log: {
@@ -73,7 +73,7 @@ export function settingsOf({ values, origin }: Settled): Settings {
 
 function replicatorOptions(
   values: MainValues,
-  sources: readonly Required<ReplicatorOptions["sources"][number]>[],
+  sources: readonly Required<SourceOptions>[],
 ): ReplicatorOptions {
   return {
     sources: [...sources],
@@ -178,15 +178,24 @@ function statusOf(values: MainValues, origin: Settled["origin"]): StatusSettings
   };
 }
 
-/** `[TABLE=]FILE`: what is before `=` counts as a table only where it is one of ours. */
+/**
+ * `[TABLE=]FILE`: what is before `=` counts as a table only where it is one of ours. A `{table}` in
+ * the file makes one for each table.
+ */
 function filesOf(texts: readonly string[], tables: readonly string[]): Map<string, string> {
   const files = new Map<string, string>();
   for (const text of texts) {
     const named = tables.find((table) => text.startsWith(`${table}=`));
+    if (named === undefined && text.includes("{table}")) {
+      for (const table of tables) if (!files.has(table)) files.set(table, text);
+      continue;
+    }
     const table = named ?? (tables.length === 1 ? tables[0] : undefined);
     if (table === undefined) {
       throw new UsageError(
-        `--write ${quote(text)} doesn't say which table; give TABLE=FILE with one of ` +
+        `--write ${
+          quote(text)
+        } doesn't say which table; put {table} into it, or give TABLE=FILE with one of ` +
           tables.map((name) => quote(name)).join(", "),
       );
     }

@@ -32,7 +32,7 @@ import {
   parseOrder,
 } from "../protocol/cursor.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
-import { Turnstile } from "./turnstile.ts";
+import { Turnstile } from "../base/turnstile.ts";
 import { headerText, parseHeaderText } from "./headers.ts";
 import type { RecordChange, TableCommit, TableHost } from "./host.ts";
 import {

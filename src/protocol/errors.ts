@@ -39,7 +39,9 @@ export type Retry = "soon" | "slow" | "resync" | "never";
 
 /** Facts of a {@linkcode LockstepError} besides its message. */
 export interface ErrorDetail {
+  /** What failed. */
   readonly kind: ErrorKind;
+  /** How soon another attempt makes sense. */
   readonly retry: Retry;
   /** What a person can do about it: one sentence, imperative, without a secret in it. */
   readonly hint: string;
@@ -47,6 +49,7 @@ export interface ErrorDetail {
   readonly retryAfterMs?: number;
   /** HTTP status where there was one. */
   readonly status?: number;
+  /** What was thrown below, where there was something. */
   readonly cause?: unknown;
 }
 
@@ -63,13 +66,20 @@ export interface ErrorDetail {
  * ```
  */
 export class LockstepError extends Error {
+  /** Tells it from other errors in logs. */
   override readonly name = "LockstepError";
+  /** What failed. */
   readonly kind: ErrorKind;
+  /** How soon another attempt makes sense. */
   readonly retry: Retry;
+  /** What a person can do about it: one sentence, without a secret in it. */
   readonly hint: string;
+  /** The least time to wait before the next attempt, in milliseconds. */
   readonly retryAfterMs: number | undefined;
+  /** HTTP status where there was one. */
   readonly status: number | undefined;
 
+  /** Makes an error; the message says what failed, with the value at hand. */
   constructor(message: string, detail: ErrorDetail) {
     super(message, { cause: detail.cause });
     this.kind = detail.kind;

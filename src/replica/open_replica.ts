@@ -24,9 +24,11 @@ export interface OpenReplicaOptions {
 
 /** What a store says of a table, whether or not a process is writing it. */
 export interface StoredStatus {
+  /** The table's name. */
   readonly table: string;
   /** The origin's endpoint, without credentials. */
   readonly url: string;
+  /** Live rows. */
   readonly rows: number;
   /** False while `rows` is an estimate. */
   readonly rowsExact: boolean;
@@ -55,6 +57,7 @@ export interface PolledChangesOptions extends ChangesOptions {
 
 /** A table that is read without being replicated: no lease, no origin. From {@linkcode openReplica}. */
 export class ReplicaReader implements Disposable {
+  /** The table's name. */
   readonly table: string;
   readonly #store: Store;
   readonly #reader: TableReader;

@@ -18,8 +18,12 @@ export interface SourceOptions {
 
 /** Options of {@linkcode replicate}; durations in milliseconds. */
 export interface ReplicatorOptions {
-  /** The tables; at least one. */
-  readonly sources: readonly SourceOptions[];
+  /** The endpoint of a single table; `{since}` in it is replaced by the cursor. */
+  readonly url?: string;
+  /** With `url`: what the table is called; default as in {@linkcode SourceOptions}. */
+  readonly table?: string;
+  /** Several tables, instead of `url`. */
+  readonly sources?: readonly SourceOptions[];
   /** The store: a file, a folder, or `:memory:`. */
   readonly kv: string;
   /** Key field(s); default `["id"]`. */
@@ -46,6 +50,7 @@ export interface ReplicatorOptions {
   readonly idleTimeoutMs?: number;
   /** Until response headers; default 10,000. */
   readonly connectTimeoutMs?: number;
+  /** Headers to send with every request. */
   readonly headers?: readonly (readonly [name: string, value: string])[];
   /** A file of request headers, read at every connect. */
   readonly headerFile?: string;
@@ -53,6 +58,7 @@ export interface ReplicatorOptions {
   readonly ca?: string;
   /** PEM file of a client certificate, and of its key. */
   readonly cert?: string;
+  /** PEM file of the key of `cert`. */
   readonly certKey?: string;
   /** Keep the change index and serve the feed. */
   readonly feed?: boolean;
@@ -65,14 +71,35 @@ export interface ReplicatorOptions {
   /** Bytes of the longest record; default 16 MiB. */
   readonly maxLineLength?: number;
   /**
-   * From a record to what is stored in its place; must keep the key and order fields. Return
-   * undefined to leave the record out.
+   * From a record to what is stored in its place. Must keep the key and order fields as they are:
+   * where it doesn't, the replicator ends with an error. Return undefined to leave the record out
+   * (one that is in the table is then removed). A record for which it throws is quarantined. Of
+   * deletions, which it is not shown, only key, order and time are then kept.
    */
   readonly transform?: (record: JsonObject) => JsonObject | undefined;
-  /** Called with every commit's changes, and awaited before the cursor moves on. */
+  /**
+   * Called with every commit's changes, one commit at a time, and awaited before the cursor moves
+   * on: what it has not been told of for certain (it threw, or the process died) it is told again.
+   * While it throws the replica waits and retries, with the reason in its status. It holds commits
+   * up, also at the end, so it must not wait for `stop()`.
+   */
   readonly onCommit?: (event: CommitEvent) => void | Promise<void>;
+  /**
+   * A shell command to run after changes, with the changed keys as NDJSON on standard input; see
+   * `--on-change`. Needs the permission to run `sh`.
+   */
+  readonly onChange?: string;
+  /** Changes within so long are told together by `onChange` and `write`; default 1,000. */
+  readonly onChangeWaitMs?: number;
+  /**
+   * Keep the whole table in a file: NDJSON, or an array where the name ends in `.json`. It is
+   * replaced at once, after changes settle and before `onChange` runs. For several tables a path
+   * with `{table}` in it, or a path for each table that is to have a file.
+   */
+  readonly write?: string | Readonly<Record<string, string>>;
   /** Where the process's status server listens, for those who find the table held. */
   readonly statusUrl?: string;
+  /** Where time and chance come from; default the machine. For tests. */
   readonly clock?: Clock;
   /** Stops all tables when it aborts. */
   readonly signal?: AbortSignal;

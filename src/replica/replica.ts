@@ -11,6 +11,7 @@ import { type Answer, connect, type ConnectOptions } from "../origin/connect.ts"
 import type { Endpoint } from "../origin/endpoint.ts";
 import { OriginClient } from "../origin/tls_client.ts";
 import {
+  compareOrder,
   formatOrder,
   type Order,
   type OrderKind,
@@ -88,8 +89,12 @@ function headOf({ head }: Answer, kind: OrderKind | undefined): Order | null {
 
 /** The running copy of one table; from {@linkcode Replicator.tables}. */
 export class Replica {
+  /** The table's name. */
   readonly table: string;
-  /** The table as it is stored. */
+  /**
+   * The table as it is stored.
+   * @internal
+   */
   readonly reader: TableReader;
   readonly #config: ReplicaConfig;
   readonly #clock: Clock;
@@ -592,7 +597,12 @@ export class Replica {
   #rewound(cursor: Order | null): Order | null {
     const { overlap } = this.#config.options;
     const isFresh = cursor === null || this.#open.meta.resync?.phase === "reading";
-    return overlap === undefined || isFresh ? cursor : rewind(cursor, overlap);
+    if (overlap === undefined || isFresh) return cursor;
+    const since = rewind(cursor, overlap);
+    if (since !== 0) return since;
+    // Asked from 0, the origin would leave out the deletions that have come since.
+    const { floor } = this.#open.meta;
+    return floor !== null && compareOrder(floor, 1) < 0 ? floor : 1;
   }
 
   #connectOptions(): ConnectOptions {

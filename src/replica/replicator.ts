@@ -13,6 +13,7 @@ import { LockstepError } from "../protocol/errors.ts";
 import { DEFAULT_SHAPE, type RecordShape } from "../protocol/record.ts";
 import { SYSTEM } from "../store/keys.ts";
 import { openStore, type Store } from "../store/store.ts";
+import { hooksOf } from "./hook_options.ts";
 import type { ReplicatorOptions, SourceOptions } from "./options.ts";
 import { Replica, type ReplicaConfig } from "./replica.ts";
 import type { ProcessStatus } from "./status.ts";
@@ -21,7 +22,23 @@ function usage(message: string, hint: string): LockstepError {
   return new LockstepError(message, { kind: "usage", retry: "never", hint });
 }
 
-function configure(source: SourceOptions, options: ReplicatorOptions, clock: Clock): ReplicaConfig {
+/** The tables that were asked for. */
+function sourcesOf({ url, table, sources }: ReplicatorOptions): readonly SourceOptions[] {
+  if (url === undefined) {
+    if (table === undefined) return sources ?? [];
+    throw usage("a table is named without its URL", "give url, or a table for each source");
+  }
+  if (sources !== undefined) {
+    throw usage("both url and sources are given", "give url for one table, sources for several");
+  }
+  return [table === undefined ? { url } : { url, table }];
+}
+
+function configure(
+  source: SourceOptions,
+  options: ReplicatorOptions,
+  clock: Clock,
+): Omit<ReplicaConfig, "hooks"> {
   const endpoint = new Endpoint(source.url);
   const name = source.table ?? endpoint.defaultTable;
   if (name === null || name === "") {
@@ -42,6 +59,7 @@ function configure(source: SourceOptions, options: ReplicatorOptions, clock: Clo
 
 /** The running copies of one or more tables. */
 export class Replicator implements AsyncDisposable {
+  /** The tables by their names. */
   readonly tables: ReadonlyMap<string, Replica>;
   /** Resolves when every table has ended; rejects with the first failure that can't be retried. */
   readonly done: Promise<void>;
@@ -78,6 +96,22 @@ export class Replicator implements AsyncDisposable {
     }
   }
 
+  /**
+   * A table by its name; without one, the only table.
+   *
+   * @throws {LockstepError} where there is none of that name, or several and no name
+   */
+  table(name?: string): Replica {
+    const names = [...this.tables.keys()];
+    const wanted = name ?? (names.length === 1 ? names[0] : undefined);
+    const replica = wanted === undefined ? undefined : this.tables.get(wanted);
+    if (replica !== undefined) return replica;
+    throw usage(
+      wanted === undefined ? "which table is meant?" : `there is no table ${wanted}`,
+      `name one of ${names.join(", ")}`,
+    );
+  }
+
   /** The store's file; `:memory:` for none. */
   get path(): string {
     return this.#store.path;
@@ -110,6 +144,7 @@ export class Replicator implements AsyncDisposable {
     await this.done.catch(() => {});
   }
 
+  /** Same as {@linkcode Replicator.stop}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
@@ -118,22 +153,46 @@ export class Replicator implements AsyncDisposable {
 /**
  * Starts to replicate. Returns once the store is open and every table is ours.
  *
+ * It goes on until it is stopped: by {@linkcode Replicator.stop}, by the end of an `await using`
+ * block, or by `options.signal`. Failures that may pass are retried for ever; they show in the
+ * status. {@linkcode Replicator.done} tells of the end.
+ *
+ * Needs the permissions to read and write the store, to reach the origin (`--allow-net`), and to
+ * know the host's name (`--allow-sys=hostname`); with `onChange`, `--allow-run=sh`. Deno KV wants
+ * `--unstable-kv`.
+ *
  * @throws {LockstepError} for wrong options, a table that another process writes, a store that
  * belongs to another origin, or one that can't be opened
  *
  * @example
  * ```ts
- * import { replicate } from "./replicator.ts";
+ * import { replicate } from "lockstep-replicate";
+ *
+ * // Any endpoint that speaks the protocol.
+ * const origin = Deno.serve(
+ *   { port: 0, onListen: () => {} },
+ *   () => Response.json({ id: 123, updated_at: 999, deleted_at: null, ip: "192.0.2.1" }),
+ * );
+ *
  * await using replicator = await replicate({
- *   sources: [{ url: "http://127.0.0.1:9/servers" }],
- *   kv: ":memory:",
+ *   url: `http://127.0.0.1:${origin.addr.port}/servers/`,
+ *   kv: ":memory:", // a file keeps the copy
+ *   once: true, // stop when up to date
  * });
- * console.log(replicator.status().tables[0]?.state);
+ * const servers = replicator.table("servers");
+ * for await (const { key, value } of servers.changes()) {
+ *   console.assert(key[0] === 123 && value.ip === "192.0.2.1");
+ *   break;
+ * }
+ * await replicator.done;
+ * await origin.shutdown();
  * ```
  */
 export async function replicate(options: ReplicatorOptions): Promise<Replicator> {
   const clock = options.clock ?? systemClock;
-  const configs = options.sources.map((source) => configure(source, options, clock));
+  const bare = sourcesOf(options).map((source) => configure(source, options, clock));
+  const hooks = hooksOf(options, bare.map(({ name }) => name));
+  const configs = bare.map((config) => ({ ...config, hooks: hooks(config.name) }));
   const names = new Set(configs.map(({ name }) => name));
   if (configs.length === 0) throw usage("no URL is given", "give one: --url URL");
   if (names.size < configs.length) {

@@ -32,17 +32,23 @@ export type StateName =
 
 /** One failure, newest first in {@linkcode TableStatus.errors}. */
 export interface StatusError {
+  /** When it happened. */
   readonly time: string;
   /** An `ErrorKind`: short, stable, safe as a label. */
   readonly kind: string;
+  /** What happened. */
   readonly message: string;
+  /** What to do about it. */
   readonly hint: string;
 }
 
 /** What became of the records received since the process started. */
 export interface RecordCounts {
+  /** New keys. */
   readonly inserted: number;
+  /** Known keys with new content. */
   readonly updated: number;
+  /** Deletions. */
   readonly deleted: number;
   /** Older than what is stored: changed nothing. */
   readonly stale: number;
@@ -50,6 +56,7 @@ export interface RecordCounts {
   readonly identical: number;
   /** Written while catching up, without looking whether the row was there. */
   readonly written: number;
+  /** What could not be stored. */
   readonly quarantined: number;
 }
 
@@ -69,9 +76,11 @@ export interface SweepStatus {
 export interface Sample {
   /** Milliseconds since the Unix epoch. */
   readonly time: number;
+  /** Records received a second, since the sample before. */
   readonly recordsPerSecond: number;
   /** Median and 99th percentile of commit times in the interval, in milliseconds. */
   readonly commitMs: number | null;
+  /** The 99th percentile. */
   readonly commitMsP99: number | null;
 }
 
@@ -79,15 +88,19 @@ export interface Sample {
 export interface CommitHistogram {
   /** `[upper bound in seconds, commits at or below it]`, ascending; the last bound is `Infinity`. */
   readonly buckets: readonly (readonly [number, number])[];
+  /** Seconds of all commits together. */
   readonly sum: number;
+  /** Number of commits. */
   readonly count: number;
 }
 
 /** One table of the process. */
 export interface TableStatus {
+  /** The table's name. */
   readonly table: string;
   /** The endpoint, without credentials. */
   readonly url: string;
+  /** What its loop is doing. */
   readonly state: StateName;
   /** Since when it is in this state. */
   readonly since: string;
@@ -97,9 +110,11 @@ export interface TableStatus {
   readonly reason: string | null;
   /** What to do about it, or null. */
   readonly hint: string | null;
+  /** Live rows. */
   readonly rows: number;
   /** False while `rows` is an estimate (catching up). */
   readonly rowsExact: boolean;
+  /** Everything up to here is stored; null before the first record. */
   readonly cursor: string | null;
   /** The cursor as a time, where it is one. */
   readonly cursorTime: string | null;
@@ -113,11 +128,17 @@ export interface TableStatus {
   readonly ageSeconds: number | null;
   /** Seconds between a live record's order (where it is a time) and its commit; null when unknown. */
   readonly lagSeconds: number | null;
+  /** Records received a second, lately. */
   readonly recordsPerSecond: number;
+  /** What became of the records received. */
   readonly records: RecordCounts;
+  /** Bytes received since the process started, after decompression. */
   readonly bytes: number;
+  /** Commits since the process started. */
   readonly commits: number;
+  /** How long they took. */
   readonly commitSeconds: CommitHistogram;
+  /** Answers since the process started. */
   readonly connections: number;
   /** Reconnects by reason: `clean-end` or an `ErrorKind`. */
   readonly reconnects: Readonly<Record<string, number>>;
@@ -131,6 +152,7 @@ export interface TableStatus {
   readonly quarantinedBy: Readonly<Record<string, number>>;
   /** Things noticed about the origin that lose nothing yet but want a look, in words. */
   readonly warnings: readonly string[];
+  /** A sweep that is under way or held. */
   readonly sweep: SweepStatus | null;
   /** The last run of `--on-change` / `--write`, where they are set. */
   readonly hooks: readonly HookStatus[];
@@ -138,23 +160,38 @@ export interface TableStatus {
 
 /** A consumer that runs after commits: `--on-change` or `--write`. */
 export interface HookStatus {
+  /** Which option it comes from. */
   readonly name: "on-change" | "write";
+  /** The command, or the file. */
   readonly target: string;
+  /** When it last succeeded, in this process or an earlier one. */
   readonly lastSuccess: string | null;
+  /** When it last failed, in this process. */
   readonly lastFailure: string | null;
+  /** Why it failed; null once it has succeeded again. */
   readonly error: string | null;
+  /** It is running or due. */
   readonly pending: boolean;
 }
 
 /** The process. */
 export interface ProcessStatus {
+  /** Always the same. */
   readonly program: "lockstep-replicate";
+  /** The program's version. */
   readonly version: string;
+  /** Its process. */
   readonly pid: number;
+  /** The host's name. */
   readonly host: string;
+  /** When the replicator was started. */
   readonly startedAt: string;
+  /** Seconds since then. */
   readonly uptimeSeconds: number;
+  /** Resident memory. */
   readonly memoryBytes: number;
+  /** The store's file and its size; null for `:memory:`. */
   readonly store: { readonly path: string; readonly bytes: number | null };
+  /** Every table, in the order asked for. */
   readonly tables: readonly TableStatus[];
 }

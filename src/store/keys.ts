@@ -7,7 +7,9 @@
  * ["lockstep", "layout"]                          version of this layout: a number
  * ["lockstep", table, "cursor"]                   TableMeta: cursor, origin identity, counts
  * ["lockstep", table, "tombstone", ...key]        Tombstone; expires after the tombstone TTL
- * ["lockstep", table, "change", order, ...]       the change index, only with the feed
+ * ["lockstep", table, "change", "state"]          ChangeState: the change index, only with the feed
+ * ["lockstep", table, "change", "log", number]    its latest entries, one value a commit
+ * ["lockstep", table, "change", "page", run, n]   its sorted runs, a few hundred entries a value
  * ["lockstep", table, "quarantine", number]       QuarantineEntry, numbered upwards
  * ["lockstep", table, "part", "bytes", v, number] one part of version v of a large row
  * ["lockstep", table, "part", "version", v]       which row version v belongs to
@@ -63,6 +65,26 @@ export function tombstonePrefix(table: string): Deno.KvKey {
 
 export function changePrefix(table: string): Deno.KvKey {
   return [SYSTEM, table, "change"];
+}
+
+export function changeStateKey(table: string): Deno.KvKey {
+  return [SYSTEM, table, "change", "state"];
+}
+
+export function changeLogKey(table: string, number: number): Deno.KvKey {
+  return [SYSTEM, table, "change", "log", number];
+}
+
+export function changeLogPrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "change", "log"];
+}
+
+export function changePageKey(table: string, run: number, page: number): Deno.KvKey {
+  return [SYSTEM, table, "change", "page", run, page];
+}
+
+export function changePagePrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "change", "page"];
 }
 
 export function quarantineKey(table: string, number: number): Deno.KvKey {

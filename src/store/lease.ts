@@ -26,8 +26,11 @@ const LOOK_MS = 1_000;
 
 /** Who holds a table: the value of the lease entry. */
 export interface Holder {
+  /** Tells two tenancies of one process apart. */
   readonly id: string;
+  /** The process. */
   readonly pid: number;
+  /** Its host's name. */
   readonly host: string;
   /** ISO-8601 time. */
   readonly since: string;

@@ -61,6 +61,7 @@ export interface TableMeta {
 
 /** The value at `["lockstep", table, "tombstone", ...key]`. */
 export interface Tombstone {
+  /** The value of the order field. */
   readonly order: Order;
   /** The tombstone field's value as sent. */
   readonly deletedAt: JsonValue;
@@ -82,11 +83,14 @@ export interface HookMark {
 
 /** The value at `["lockstep", table, "quarantine", number]`. */
 export interface QuarantineEntry {
+  /** Counts up from 1. */
   readonly number: number;
   /** The first 16 KiB of the text. */
   readonly text: string;
+  /** Why it could not be stored. */
   readonly reason: string;
   /** Milliseconds since the Unix epoch. */
   readonly time: number;
+  /** The cursor at that time. */
   readonly cursor: Order | null;
 }

@@ -20,7 +20,9 @@ import type { QuarantineEntry, TableMeta, Tombstone } from "./meta.ts";
 
 /** A row as it is stored. */
 export interface StoredRow {
+  /** Its key: a part for each key field. */
   readonly key: Key;
+  /** The record. */
   readonly value: JsonObject;
   /** Deno KV's version of the entry: changes with every write of the row. */
   readonly versionstamp: string;

@@ -9,6 +9,7 @@ import { stringifyJson } from "../protocol/json_text.ts";
 import type { JsonObject, Row } from "../protocol/record.ts";
 import type { Reject } from "../stream/rows.ts";
 import type { Change, CommitEvent } from "./change.ts";
+import type { ChangeEntry } from "./change_entry.ts";
 import { quarantineKey, rowKey, tombstoneKey } from "./keys.ts";
 import { largeBytes, writeParts } from "./large.ts";
 import { keyBytes, MAX_VALUE_BYTES, serializedBound } from "./limits.ts";
@@ -50,6 +51,8 @@ export class Run {
   #changes: Change[] = [];
   #rows = 0;
   #changed = 0;
+  /** Entries for the change index. */
+  #entries: ChangeEntry[] = [];
   readonly #wantsEvents: boolean;
 
   constructor(table: Table, observer: RunObserver, tombstoneTtlMs: number) {
@@ -58,6 +61,7 @@ export class Run {
     this.#ttlMs = tombstoneTtlMs;
     this.#operation = table.operation();
     this.#wantsEvents = observer.wantsEvents();
+    table.index?.begin(table.meta.high);
     this.#rowPrefixBytes = keyBytes(rowKey(table.name, []));
     this.#tombstonePrefixBytes = keyBytes(tombstoneKey(table.name, []));
   }
@@ -100,6 +104,7 @@ export class Run {
    * @param durable called then
    */
   async end(cursor: Order | null, durable: () => void): Promise<void> {
+    await this.#enter();
     const { committer, meta } = this.#table;
     if (this.#operation.empty && this.#changes.length === 0) {
       await committer.idle();
@@ -165,7 +170,33 @@ export class Run {
     return this.#send(this.#table.meta.cursor).then(add);
   }
 
+  /** Adds the rows' entries to the change index: in one operation with the rows where that is one. */
+  async #enter(): Promise<void> {
+    const plan = this.#table.index?.plan(this.#entries, this.#ttlMs) ?? null;
+    this.#entries = [];
+    if (plan === null) return;
+    for (const { key, value, bytes } of plan.pages) {
+      const length = keyBytes(key);
+      if (!this.#operation.fits(1, 2 * length + bytes, length)) {
+        await this.#send(this.#table.meta.cursor);
+      }
+      this.#operation.set(key, value, bytes);
+    }
+    if (!this.#operation.fits(plan.mutations, plan.bytes, plan.keyBytes)) {
+      await this.#send(this.#table.meta.cursor);
+    }
+    plan.finish(this.#operation);
+  }
+
   #note(row: Row, decision: Decision): void {
+    const { index, meta } = this.#table;
+    if (index?.wants(row, decision)) {
+      this.#entries.push({ order: row.order, key: row.key });
+      if (row.deletedAt !== null) index.noteBuried(row.order);
+      if (meta.resync !== null && meta.resync.phase !== "removing" && decision.changed) {
+        index.noteResynced(row.order);
+      }
+    }
     this.#rows += decision.rows;
     if (decision.changed && decision.write) this.#changed++;
     if (decision.changed && this.#wantsEvents) {

@@ -26,8 +26,11 @@ import { Run, type RunObserver } from "./run.ts";
 import type { Table } from "./table.ts";
 import { Window, type WindowOptions } from "./window.ts";
 
-/** A window in key order gains nothing by growing: four operations' worth. */
-const ORDERED_WINDOW_ROWS = 4_000;
+/** Rows that are looked up, compared and put into operations together: an operation's worth. */
+const SLICE_ROWS = 998;
+
+/** A window in key order gains nothing by growing: it is cut as soon as it fills two operations. */
+const ORDERED_WINDOW_ROWS = 2 * SLICE_ROWS;
 
 /** Rows of a window of scattered keys at most. */
 const WINDOW_ROWS = 100_000;
@@ -38,9 +41,6 @@ const WINDOW_ROWS = 100_000;
  */
 const WINDOW_LENGTH = 14 * 2 ** 20;
 
-/** Rows that are looked up, compared and put into operations together. */
-const SLICE_ROWS = 998;
-
 /** Rows of one commit while following. */
 const FOLLOW_ROWS = 500;
 
@@ -50,10 +50,10 @@ const BEHIND_ROWS = 10_000;
 /** A gathering stream is quiet when nothing arrived for so long. */
 const QUIET_MS = 20;
 
-/** A window is not kept open for longer; one that has not filled half by then is a slow stream's. */
-const WINDOW_MS = 250;
+/** Over so long a stream's pace is taken. */
+const PACE_MS = 250;
 
-/** Rows in {@linkcode WINDOW_MS} below which following keeps up easily. */
+/** Rows in {@linkcode PACE_MS} below which following keeps up easily. */
 const SLOW_ROWS = 2_500;
 
 /** Who is told what the sink does. */
@@ -89,7 +89,8 @@ export class TableSink {
   #gathered: Window | null = null;
   /** The window that is being committed. */
   #current: Window | null = null;
-  #opened = 0;
+  /** Rows that arrived since the pace was last taken. */
+  #recent = 0;
   #arrived = 0;
   #following = false;
   #flushing = false;
@@ -137,6 +138,7 @@ export class TableSink {
   async caughtUp(): Promise<void> {
     await this.flush();
     this.#reached = true;
+    this.#following = true;
     const { meta } = this.#table;
     const cursor = maxOrder(meta.cursor, this.#greatest);
     if (cursor !== meta.cursor || meta.unsorted !== this.#sawInversion) {
@@ -224,7 +226,7 @@ export class TableSink {
     this.#least ??= batch.minOrder;
     if (!batch.sorted && !this.#reached && !this.#sawInversion) this.#pin();
     this.#arrived = this.#clock.now();
-    if (this.#pending.empty) this.#opened = this.#arrived;
+    this.#recent += batch.rows.length;
     this.#pending.add(batch);
     if (this.#following || this.#isFull()) this.#wake();
     else if (this.#patience === null) void this.#wait();
@@ -267,23 +269,42 @@ export class TableSink {
   async #wait(): Promise<void> {
     const patience = new AbortController();
     this.#patience = patience;
+    let since = this.#clock.now();
+    this.#recent = this.#pending.left;
     try {
-      while (!this.#pending.empty && !this.#following) {
+      while (!this.#following) {
         await this.#clock.sleep(QUIET_MS, patience.signal);
         const now = this.#clock.now();
         const isQuiet = now - this.#arrived >= QUIET_MS;
-        const isSlow = now - this.#opened >= WINDOW_MS && this.#pending.left < SLOW_ROWS;
-        if ((isQuiet || isSlow) && this.#work === null && !this.#pending.empty) {
-          this.#following = true;
-          this.#gathered = this.#pending;
-          this.#wake();
+        const isOver = now - since >= PACE_MS;
+        // Half a gale of rows that stalls for a moment is still a gale: it goes on being gathered.
+        const isSlow = isOver && this.#recent < SLOW_ROWS;
+        if (isOver) {
+          since = now;
+          this.#recent = 0;
         }
+        const isDone = this.#pending.empty && this.#isSettled();
+        if (this.#work !== null || !(isSlow || (isQuiet && !isDone))) continue;
+        this.#following = isSlow;
+        this.#gathered = this.#pending;
+        this.#wake();
       }
     } catch {
       // Abandoned.
     } finally {
       this.#patience = null;
     }
+  }
+
+  /** Whether what is pending is to be committed now. */
+  #isDue(): boolean {
+    return this.#following || this.#flushing || this.#pending === this.#gathered || this.#isFull();
+  }
+
+  /** Whether all that was sent is durable, and the cursor says so. */
+  #isSettled(): boolean {
+    const { committer, meta, cursor } = this.#table;
+    return committer.isIdle && meta.cursor === cursor;
   }
 
   #wake(): void {
@@ -301,7 +322,7 @@ export class TableSink {
 
   async #run(): Promise<void> {
     for (;;) {
-      while (!this.#pending.empty && (this.#following || this.#flushing || this.#isFull())) {
+      while (!this.#pending.empty && this.#isDue()) {
         if (this.#abandoned) return;
         const { left, isPacked } = this.#pending;
         if (this.#following && (left >= BEHIND_ROWS || isPacked)) this.#fallBehind();
@@ -310,13 +331,18 @@ export class TableSink {
         this.#current = window;
         await this.#commit(window);
         this.#current = null;
-        this.#gathered = null;
+      }
+      if (!this.#following && !this.#flushing && this.#gathered === null) {
+        // What is on its way is not waited for: the next window goes on behind it. Should none
+        // come, whoever watches for quiet sees to the cursor.
+        if (this.#patience === null) void this.#wait();
+        return;
       }
       await this.#table.committer.idle();
-      const { meta, cursor } = this.#table;
-      if (meta.cursor !== cursor) await this.#table.save({});
+      if (!this.#isSettled()) await this.#table.save({});
       await this.#table.dropReplaced();
-      if (this.#pending.empty || !(this.#following || this.#flushing || this.#isFull())) {
+      this.#gathered = null;
+      if (this.#pending.empty || !this.#isDue()) {
         if (this.#table.counter === null || this.#abandoned || this.#flushing) return;
         await this.#count(this.#table.counter);
       }
@@ -327,9 +353,12 @@ export class TableSink {
     if (this.#isFollowed(this.#pending) && this.#pending.left > FOLLOW_ROWS) {
       return this.#pending.take(FOLLOW_ROWS);
     }
+    if (this.#pending.ascending && !this.#flushing && this.#pending.left > ORDERED_WINDOW_ROWS) {
+      // Full operations only: the rest begins the next window.
+      return this.#pending.take(this.#pending.left - this.#pending.left % SLICE_ROWS);
+    }
     const window = this.#pending;
     this.#pending = new Window(this.#windows);
-    this.#opened = this.#clock.now();
     return window;
   }
 

@@ -117,6 +117,7 @@ export async function sweep(
     if (!operation.empty) await table.committer.submit(operation);
   }
   await table.committer.idle();
+  table.index?.resyncEnds(table.meta.cursor);
   await table.save({ resync: null, high: table.meta.cursor });
   await table.tidy();
   return removed;

@@ -8,10 +8,12 @@ import type { Clock } from "../base/clock.ts";
 import { maxOrder, type Order } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import type { RecordShape } from "../protocol/record.ts";
+import { ChangeIndex } from "./change_index.ts";
+import { dropEntries } from "./change_runs.ts";
 import { Committer } from "./committer.ts";
 import type { RowCounter } from "./count.ts";
 import { storeFault } from "./faults.ts";
-import { cursorKey, hookKey, rowPrefix } from "./keys.ts";
+import { changePrefix, changeStateKey, cursorKey, hookKey, rowPrefix } from "./keys.ts";
 import { collectParts, dropVersion, hasParts } from "./large.ts";
 import { Lease } from "./lease.ts";
 import type { HookMark, OriginIdentity, ResyncMark, TableMeta } from "./meta.ts";
@@ -31,6 +33,8 @@ export interface TableOptions {
   /** Accept any origin: the table is about to be resynced. */
   readonly resync: boolean;
   readonly statusUrl: string | null;
+  /** Keep a change index; without, one that is there is removed. */
+  readonly feed?: boolean;
   readonly clock: Clock;
   /** Told of every commit: how long it took, in milliseconds. */
   readonly onCommit: (milliseconds: number) => void;
@@ -107,6 +111,12 @@ export class Table {
    * ended, or a commit failed, between the two; null where that can't be.
    */
   untold: Order | null;
+  /** The change index; null where none is kept. */
+  index: ChangeIndex | null = null;
+  /** Told when the durable cursor may have moved. */
+  onSigned: (() => void) | null = null;
+  /** Removes an index that is kept no longer. */
+  #dropping: { readonly stop: AbortController; readonly done: Promise<void> } | null = null;
   readonly #lease: Lease;
   #savedCursor: Order | null;
   #savedChanges: number;
@@ -157,6 +167,11 @@ export class Table {
       await table.tidy();
       // Said at once: where nothing else is to be written, the next start would refuse the store.
       if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save({});
+      if (options.feed) {
+        const isOther = stored !== null && !sameIdentity(stored.origin, meta.origin, false);
+        const isNew = stored === null && await table.isEmpty();
+        table.index = await ChangeIndex.open(table, meta.high, isOther, isNew);
+      } else await table.#dropIndex();
       return table;
     } catch (error) {
       await lease?.release().catch(() => {});
@@ -181,6 +196,7 @@ export class Table {
 
   /** Adds the table's state to an operation, with the given cursor. */
   sign(operation: Operation, cursor: Order | null): void {
+    this.index?.sign(operation);
     operation.set(cursorKey(this.name), { ...this.meta, cursor }, META_BYTES);
   }
 
@@ -193,6 +209,8 @@ export class Table {
   signed(cursor: Order | null, changes: number): void {
     this.#savedCursor = cursor;
     this.#savedChanges = changes;
+    this.index?.signed();
+    this.onSigned?.();
   }
 
   /** Changes the state and writes it at once. Returns the commit's versionstamp. */
@@ -213,6 +231,7 @@ export class Table {
   /** Begins a resync: from here on the origin's word replaces what it has not confirmed. */
   async beginResync(reason: string): Promise<void> {
     const began = await this.save({});
+    this.index?.resyncBegins(this.meta.cursor);
     const resync: ResyncMark = { began, reason, phase: "reading", wouldRemove: null, of: null };
     await this.save({ resync, cursor: null, floor: null });
   }
@@ -237,6 +256,7 @@ export class Table {
       this.counter = null;
       // What was noted as kept, but failed to be, is to be kept when it comes again.
       this.rejects = await SeenRejects.load(this.store.writer, this.name);
+      await this.index?.reload(high);
       await this.tidy();
     } catch (error) {
       throw storeFault(this.store.path, error);
@@ -277,6 +297,22 @@ export class Table {
     if (this.committer.isIdle) await this.save({});
   }
 
+  /** Begins to remove a change index that is kept no longer. */
+  async #dropIndex(): Promise<void> {
+    const prefix = changePrefix(this.name);
+    const [any] = await Array.fromAsync(this.store.writer.list({ prefix }, { limit: 1 }));
+    if (any === undefined) return;
+    // The state first: what is left of the entries then means nothing, also to the next start.
+    const operation = this.operation();
+    operation.delete(changeStateKey(this.name));
+    await operation.commit();
+    const stop = new AbortController();
+    const done = dropEntries(this, stop.signal).catch(() => {
+      // The next start goes on.
+    });
+    this.#dropping = { stop, done };
+  }
+
   /** How far a consumer of changes has come; null for one that never has. */
   async hookMark(name: string): Promise<HookMark | null> {
     return (await this.store.writer.get<HookMark>(hookKey(this.name, name))).value;
@@ -298,6 +334,9 @@ export class Table {
 
   /** Notes the time of the last contact and gives the lease back. The store stays open. */
   async close(lastContact: number | null): Promise<void> {
+    await this.index?.close();
+    this.#dropping?.stop.abort();
+    await this.#dropping?.done;
     await this.committer.reset();
     await this.beat(lastContact).catch(() => {
       // Taken over, or the store is gone: what matters is stored.

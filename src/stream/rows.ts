@@ -141,7 +141,13 @@ export class RowReader {
         },
       );
     }
-    return { ...row, value, length: stringifyJson(value).length };
+    const { length } = stringifyJson(value);
+    const stored = readRow(value, length, shape);
+    if (typeof stored === "string" || stored.deletedAt === null) return { ...row, value, length };
+    throw new LockstepError(
+      `transform gave the record with the key ${stringifyJson([...row.key])} a ${shape.deletedBy}`,
+      { kind: "usage", retry: "never", hint: "return undefined to leave a record out" },
+    );
   }
 
   #judge(good: number, rejects: readonly Reject[]): void {

@@ -23,9 +23,11 @@ type Step =
   | { readonly do: "remove"; readonly id: number }
   | { readonly do: "forget"; readonly id: number }
   | { readonly do: "late"; readonly by: number }
+  | { readonly do: "wait"; readonly ms: number }
   | { readonly do: "tick" | "cut" | "end" | "restart" | "resync" | "fail" | "live" };
 
-const id = fc.integer({ min: 0, max: 12 });
+/** Few ids, so that they meet; some of them are those of a burst's first rows. */
+const id = fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 100, max: 103 }));
 const plain = (name: "tick" | "cut" | "end" | "restart" | "resync" | "fail" | "live") =>
   fc.constant<Step>({ do: name });
 
@@ -48,6 +50,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 3, arbitrary: plain("tick") },
   { weight: 2, arbitrary: plain("live") },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(8) }) },
   { weight: 1, arbitrary: plain("cut") },
   { weight: 1, arbitrary: plain("end") },
   { weight: 1, arbitrary: plain("restart") },
@@ -55,13 +58,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: plain("fail") },
 );
 
+/** How long to go on with more histories. */
+const SOAK_MS = Number(Deno.env.get("LOCKSTEP_SOAK_SECONDS") ?? 0) * 1000;
+
 /** Lateness that the replica's overlap covers. */
-const OVERLAP = 100;
+const OVERLAP = 1_000_000;
 
 async function play(finite: boolean, separator: Separator, steps: readonly Step[]): Promise<void> {
   let time = 1000;
   const table = new OriginTable({ clock: () => time, separator });
-  await using origin = startTestOrigin({ table, finite });
+  await using origin = startTestOrigin({ table, finite, heartbeatMs: 20 });
   await using store = await TempStore.create();
   const options = {
     kv: store.path,
@@ -100,6 +106,10 @@ async function play(finite: boolean, separator: Separator, steps: readonly Step[
           break;
         case "late":
           table.putAs({ id: `late ${made++}`, updated_at: time - step.by, deleted_at: null });
+          break;
+        case "wait":
+          // Chance, not patience: what the replica gets done meanwhile is another history.
+          await new Promise((resolve) => setTimeout(resolve, step.ms));
           break;
         case "tick":
           time++;
@@ -168,8 +178,9 @@ Deno.test("whatever happens to origin, connection, store and process, the table 
   const histories = fc.asyncProperty(
     fc.boolean(),
     fc.constantFrom<Separator>("newline", "crlf", "none"),
-    fc.array(step, { minLength: 1, maxLength: 40 }),
+    fc.array(step, { minLength: 1, maxLength: 60 }),
     play,
   );
-  await fc.assert(histories, { numRuns: 40, endOnFailure: false });
+  const end = performance.now() + SOAK_MS;
+  do await fc.assert(histories, { numRuns: 150 }); while (performance.now() < end);
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { compete, type Contestant, replicator } from "../contestants.ts";
+import { compete, replicator } from "../contestants.ts";
 import type { Data } from "../data.ts";
 import { BenchOrigin } from "../origin.ts";
 import { goal, type Line } from "../report.ts";
@@ -17,6 +17,7 @@ const PLAIN = "plain";
 interface Case {
   readonly name: string;
   readonly data?: Partial<Data>;
+  /** The replicator's options instead of `--no-status`. */
   readonly args?: readonly string[];
   /** Wanted: at least this share of the plain case. */
   readonly atLeast?: number;
@@ -32,14 +33,13 @@ const CASES: readonly Case[] = [
   { name: "an integer beyond 2^53 each", data: { big: true } },
   { name: "nothing between records", data: { separator: "none" }, atLeast: 0.5 },
   { name: "1 % quarantined", data: { bad: 0.01 } },
-  { name: "--feed", args: ["--feed"] },
+  // The feed is served where the status page is.
+  { name: "--feed", args: ["--feed", "--status", "127.0.0.1:0"] },
 ];
 
 async function measure(one: Case, settings: Settings): Promise<number> {
   const data: Data = { rows: settings.rows, keys: "in-order", size: "small", ...one.data };
-  // A feed is served by the status server: it needs one.
-  const args = one.args ?? [];
-  const contestant: Contestant = replicator(one.name, args);
+  const contestant = replicator(one.name, one.args);
   return await inFolder(settings.folder, async (folder) => {
     await using origin = await BenchOrigin.start(data);
     const outcome = await compete(contestant, { origin, data, generation: 0, folder });

@@ -8,7 +8,7 @@ import { logger } from "../../base/log.ts";
 import { LockstepError, messageOf } from "../../protocol/errors.ts";
 import { replicate, type Replicator } from "../../replica/replicator.ts";
 import { Screen } from "../screen.ts";
-import { type Settings, settingsOf } from "../settings.ts";
+import { type HookSettings, type Settings, settingsOf } from "../settings.ts";
 import { StopSignals } from "../signals.ts";
 import { type StatusPlace, statusPlace } from "../status_place.ts";
 import type { Settled } from "../values.ts";
@@ -38,12 +38,25 @@ export async function replicateCommand(settled: Settled): Promise<number> {
 async function run(settings: Settings, screen: Screen, signal: AbortSignal): Promise<void> {
   const place = settings.status === null ? null : statusPlace(settings.status);
   const statusUrl = place === null ? {} : { statusUrl: place.url };
-  await using replicator = await replicate({ ...settings.replicator, ...statusUrl, signal });
+  await using replicator = await replicate({
+    ...settings.replicator,
+    ...hookOptions(settings.hooks),
+    ...statusUrl,
+    signal,
+  });
   screen.follow(() => replicator.status());
   // Disposed of in the opposite order: systemd is told first, streams end next, commits last.
   await using _server = await statusServer(settings, place, replicator);
   await using _service = await service(replicator);
   await replicator.done;
+}
+
+function hookOptions({ onChange, waitMs, write }: HookSettings) {
+  return {
+    ...(onChange === null ? {} : { onChange }),
+    onChangeWaitMs: waitMs,
+    write: Object.fromEntries(write),
+  };
 }
 
 /** The status server is imported once the replica is on its way: its first request comes first. */

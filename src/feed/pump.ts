@@ -1,0 +1,250 @@
+/**
+ * Live rows to all readers of a table, from one encoding.
+ *
+ * A commit's changes are encoded once and the bytes are shared. What the cursor doesn't cover yet
+ * waits; when that grows too large (the table has fallen behind, and gathers), it is let go, and
+ * read back from the change index as soon as the cursor covers it, once for all readers.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { logger } from "../base/log.ts";
+import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
+import { messageOf } from "../protocol/errors.ts";
+import type { CommitEvent } from "../store/change.ts";
+import type { ChangePlace } from "../store/change_entry.ts";
+import { backlog } from "./backlog.ts";
+import type { FeedStream } from "./feed_stream.ts";
+import type { FeedTable } from "./host.ts";
+import { BLANK, type Bytes, encodeLines, HEARTBEAT_MS, lineOf } from "./lines.ts";
+
+const log = logger("feed");
+
+/** Characters that wait for the cursor at most. */
+const WAITING_CHARS = 512 * 1024;
+
+/** Bytes that a reader may have unread for the next chunk of a backlog to be sent to all. */
+const ROOM_BYTES = 512 * 1024;
+
+/** For how long one slow reader holds up such a chunk. */
+const PATIENCE_MS = 2_000;
+
+/** A reader of live rows. */
+interface Member {
+  readonly stream: FeedStream;
+  /** What came while it reads its backlog to the end; null afterwards. */
+  waiting: Bytes[] | null;
+  waitingBytes: number;
+}
+
+/** One change that waits for the cursor. */
+interface Line {
+  readonly order: Order;
+  readonly text: string;
+}
+
+/** A reader's place among those who get live rows. */
+export interface Membership {
+  /** What comes from now on lies at or behind this order, or is late. */
+  readonly from: Order | null;
+  /** Sends what came meanwhile; from then on rows go to the stream as they come. False if it left. */
+  release(): boolean;
+  /** Goes back to reading by itself. */
+  leave(): void;
+}
+
+export class Pump {
+  readonly #table: FeedTable;
+  readonly #clock: Clock;
+  readonly #members = new Set<Member>();
+  /** Everything up to here has been sent. */
+  #sent: Order | null = null;
+  #generation = "";
+  #lines: Line[] = [];
+  #chars = 0;
+  /** From where to read back what was let go; undefined where nothing was. */
+  #missed: Order | undefined;
+  #reading: Promise<void> | null = null;
+  #stop: (() => void) | null = null;
+
+  constructor(table: FeedTable, clock: Clock) {
+    this.#table = table;
+    this.#clock = clock;
+  }
+
+  /** Readers that get live rows. */
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Resolves when everything that the cursor covers has been sent. */
+  async boundary(): Promise<void> {
+    while (this.#reading !== null) await this.#reading;
+  }
+
+  /** Adds a reader; only at a {@linkcode boundary}. */
+  join(stream: FeedStream): Membership {
+    if (this.#members.size === 0) this.#start();
+    const member: Member = { stream, waiting: [], waitingBytes: 0 };
+    const leave = () => {
+      if (this.#members.delete(member) && this.#members.size === 0) this.#end();
+    };
+    this.#members.add(member);
+    stream.over.signal.addEventListener("abort", leave, { once: true });
+    if (!stream.open) leave();
+    return {
+      from: this.#sent,
+      release: () => {
+        for (const bytes of member.waiting ?? []) stream.push(bytes);
+        member.waiting = null;
+        return this.#members.has(member);
+      },
+      leave,
+    };
+  }
+
+  /** Cuts off all readers. */
+  cutAll(reason: string): void {
+    for (const { stream } of [...this.#members]) stream.cut(reason);
+  }
+
+  #start(): void {
+    this.#sent = this.#table.feedState().cursor;
+    this.#generation = this.#table.index?.generation ?? "";
+    this.#letGo();
+    this.#missed = undefined;
+    const beating = new AbortController();
+    const unsubscribe = this.#table.subscribe((event) => this.#committed(event));
+    const ignore = this.#table.onProgress(() => this.#flush());
+    void this.#beat(beating.signal);
+    this.#stop = () => {
+      unsubscribe();
+      ignore();
+      beating.abort();
+    };
+  }
+
+  #end(): void {
+    this.#stop?.();
+    this.#stop = null;
+    this.#letGo();
+    this.#missed = undefined;
+  }
+
+  #letGo(): void {
+    this.#lines = [];
+    this.#chars = 0;
+  }
+
+  async #beat(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#clock.sleep(HEARTBEAT_MS, signal).catch(() => {});
+      if (!signal.aborted) for (const { stream } of [...this.#members]) stream.push(BLANK);
+    }
+  }
+
+  #committed(event: CommitEvent): void {
+    for (const { order, value } of event.changes) {
+      if (this.#missed !== undefined) {
+        if (compareOrder(order, this.#missed) < 0) this.#missed = order;
+        continue;
+      }
+      const line = { order, text: lineOf(value) };
+      this.#lines.push(line);
+      this.#chars += line.text.length;
+    }
+    this.#flush();
+    // Still there: the cursor doesn't cover them yet.
+    if (this.#chars <= WAITING_CHARS) return;
+    for (const { order } of this.#lines) {
+      if (this.#missed === undefined || compareOrder(order, this.#missed) < 0) this.#missed = order;
+    }
+    this.#letGo();
+  }
+
+  /** Sends what the cursor covers by now. */
+  #flush(): void {
+    const { index } = this.#table;
+    if (index === null || this.#reading !== null || this.#members.size === 0) return;
+    if (index.generation !== this.#generation) {
+      return this.cutAll("the table was resynced: ask again");
+    }
+    const { cursor } = this.#table.feedState();
+    if (cursor === null) return;
+    if (this.#missed !== undefined) {
+      if (compareOrder(cursor, this.#missed) >= 0) this.#readBack(this.#missed);
+      return;
+    }
+    if (this.#lines.length > 0) {
+      const ready: Line[] = [];
+      const rest: Line[] = [];
+      for (const line of this.#lines) {
+        (compareOrder(line.order, cursor) <= 0 ? ready : rest).push(line);
+      }
+      this.#lines = rest;
+      this.#chars = rest.reduce((sum, { text }) => sum + text.length, 0);
+      ready.sort((a, b) => compareOrder(a.order, b.order));
+      if (ready.length > 0) this.#send(encodeLines(ready.map(({ text }) => text).join("")));
+    }
+    this.#sent = maxOrder(this.#sent, cursor);
+  }
+
+  #send(bytes: Bytes): void {
+    for (const member of [...this.#members]) {
+      const { stream, waiting } = member;
+      if (waiting === null) {
+        stream.push(bytes);
+        continue;
+      }
+      waiting.push(bytes);
+      member.waitingBytes += bytes.length;
+      if (member.waitingBytes <= ROOM_BYTES) continue;
+      // It isn't there yet: it goes on by itself.
+      this.#members.delete(member);
+      if (this.#members.size === 0) this.#end();
+    }
+  }
+
+  /** Reads from the index what was let go. */
+  #readBack(from: Order): void {
+    const { cursor } = this.#table.feedState();
+    if (cursor === null) return;
+    this.#missed = undefined;
+    // What it sends may be older than what was sent before, where it came late: readers know.
+    const place: ChangePlace = { order: from, key: null };
+    this.#reading = this.#sendRange(place, cursor).catch((error: unknown) => {
+      log.warn("{table}: the feed can't read the change index: {error}", {
+        table: this.#table.table,
+        error: messageOf(error),
+      });
+      this.cutAll("the store could not be read");
+    }).finally(() => {
+      this.#reading = null;
+      this.#sent = maxOrder(this.#sent, cursor);
+      this.#flush();
+    });
+  }
+
+  async #sendRange(from: ChangePlace, to: Order): Promise<void> {
+    for await (const { bytes } of backlog(this.#table, { from, to, live: false })) {
+      if (this.#members.size === 0) return;
+      await this.#room();
+      this.#send(bytes);
+    }
+  }
+
+  /** Waits until every reader has room, but not for ever. */
+  async #room(): Promise<void> {
+    const slow = [...this.#members].filter(({ stream }) => !stream.hasRoom(ROOM_BYTES));
+    if (slow.length === 0) return;
+    const patience = new AbortController();
+    const late = this.#clock.sleep(PATIENCE_MS, patience.signal).catch(() => {});
+    await Promise.race([Promise.all(slow.map(({ stream }) => stream.room(ROOM_BYTES))), late]);
+    patience.abort();
+    await late;
+    for (const { stream } of slow) {
+      if (!stream.hasRoom(ROOM_BYTES)) stream.cut("the reader was too slow");
+    }
+  }
+}

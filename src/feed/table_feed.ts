@@ -1,0 +1,194 @@
+/**
+ * One table's feed: what a request for a cursor is answered with.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { compareOrder, type Order } from "../protocol/cursor.ts";
+import type { ChangePlace } from "../store/change_entry.ts";
+import { backlog } from "./backlog.ts";
+import { FeedStream } from "./feed_stream.ts";
+import type { FeedTable } from "./host.ts";
+import { BLANK, type Bytes } from "./lines.ts";
+import { Pump } from "./pump.ts";
+
+/** A reader that takes nothing of its backlog for so long is cut off, in milliseconds. */
+const STALL_MS = 60_000;
+
+/** Why a request can't be answered. */
+export interface FeedRefusal {
+  readonly status: 404 | 410 | 503;
+  readonly reason: string;
+}
+
+/** An answer. */
+export interface FeedAnswer {
+  readonly body: ReadableStream<Bytes>;
+  /** The text for `lockstep-head`; null where the end is not known yet. */
+  readonly head: Order | "" | null;
+  readonly generation: string;
+}
+
+export class TableFeed {
+  readonly #table: FeedTable;
+  readonly #clock: Clock;
+  readonly #pump: Pump;
+  /** Readers of answers that stay open. */
+  readonly #streams = new Set<FeedStream>();
+  /** Those who were not told where the end is. */
+  readonly #headless = new Set<FeedStream>();
+  #ignore: (() => void) | null = null;
+
+  constructor(table: FeedTable, clock: Clock) {
+    this.#table = table;
+    this.#clock = clock;
+    this.#pump = new Pump(table, clock);
+  }
+
+  /** Answers that are open. */
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** Why a request for what has this order or a later one can't be answered; null where it can. */
+  refusal(since: Order | null, finite: boolean): FeedRefusal | null {
+    const { index, table } = this.#table;
+    if (index === null) return { status: 404, reason: `${table} has no feed: --feed is not set` };
+    if (!index.complete) {
+      return { status: 503, reason: "the change index is being made: ask again in a while" };
+    }
+    const { cursor, live } = this.#table.feedState();
+    if (!live && (finite || cursor === null)) {
+      return { status: 503, reason: "this copy is not complete yet: ask again in a while" };
+    }
+    if (since === null) return null;
+    if (cursor === null || compareOrder(since, cursor) > 0) {
+      if (!live) return { status: 503, reason: "this copy is not so far yet: ask again in a while" };
+      return { status: 410, reason: "since lies ahead of everything that is here: ask from 0" };
+    }
+    const { floor } = index;
+    if (floor !== null && compareOrder(since, floor) < 0) {
+      return { status: 410, reason: "deletions since then are forgotten: ask from 0" };
+    }
+    return null;
+  }
+
+  /** An answer that ends with what there is now. */
+  finite(since: Order | null): FeedAnswer {
+    const { cursor } = this.#table.feedState();
+    const chunks = cursor === null ? null : backlog(this.#table, {
+      from: since === null ? null : { order: since, key: null },
+      to: cursor,
+      live: since === null,
+    });
+    const body = new ReadableStream<Bytes>({
+      pull: async (controller) => {
+        for (;;) {
+          const next = await chunks?.next();
+          if (next === undefined || next.done) return controller.close();
+          if (next.value.bytes.length === 0) continue;
+          return controller.enqueue(next.value.bytes);
+        }
+      },
+      cancel: async () => void await chunks?.return(undefined),
+    }, { highWaterMark: 0 });
+    return { body, head: cursor ?? "", generation: this.#table.index?.generation ?? "" };
+  }
+
+  /** An answer that goes on. */
+  endless(since: Order | null): FeedAnswer {
+    const { cursor, live, originHead } = this.#table.feedState();
+    const stream = new FeedStream();
+    const isAhead = originHead !== null && cursor !== null && compareOrder(originHead, cursor) > 0;
+    const head = live ? cursor ?? "" : isAhead ? originHead : null;
+    this.#streams.add(stream);
+    if (head === null) this.#headless.add(stream);
+    this.#ignore ??= this.#table.onProgress(() => this.#look());
+    stream.over.signal.addEventListener("abort", () => this.#forget(stream), { once: true });
+    void this.#serve(stream, since).catch(() => stream.cut("the store could not be read"));
+    return { body: stream.body, head, generation: this.#table.index?.generation ?? "" };
+  }
+
+  /** Cuts off all readers. */
+  close(): void {
+    for (const stream of [...this.#streams]) stream.cut("this server is closing");
+  }
+
+  #forget(stream: FeedStream): void {
+    this.#streams.delete(stream);
+    this.#headless.delete(stream);
+    if (this.#streams.size > 0) return;
+    this.#ignore?.();
+    this.#ignore = null;
+  }
+
+  /** Who was not told where the end is asks again once that is known. */
+  #look(): void {
+    if (this.#headless.size === 0 || !this.#table.feedState().live) return;
+    for (const stream of [...this.#headless]) stream.cut("this copy is complete now: ask again");
+  }
+
+  async #serve(stream: FeedStream, since: Order | null): Promise<void> {
+    const { index } = this.#table;
+    if (index === null) return;
+    const { generation } = index;
+    let place: ChangePlace | null = since === null ? null : { order: since, key: null };
+    let isFirst = true;
+    while (stream.open) {
+      const { version } = index;
+      const { cursor } = this.#table.feedState();
+      const isLive = this.#table.feedState().live;
+      if (cursor !== null) {
+        place = await this.#send(stream, place, cursor, isFirst && since === null);
+        // What comes from now on may have the cursor's own order as well.
+        if (place !== null) place = { order: maxPlace(place, cursor), key: null };
+      }
+      if (isFirst) {
+        isFirst = false;
+        if (isLive) stream.push(BLANK);
+      }
+      await this.#pump.boundary();
+      if (!stream.open) return;
+      if (index.generation !== generation) return stream.cut("the table was resynced: ask again");
+      const membership = this.#pump.join(stream);
+      if (index.version !== version && membership.from !== null) {
+        place = await this.#send(stream, place, membership.from, false);
+      }
+      if (membership.release()) return;
+      if (place !== null) place = { order: place.order, key: null };
+    }
+  }
+
+  /** Sends a part of the backlog at the reader's pace. Returns where it ends. */
+  async #send(
+    stream: FeedStream,
+    from: ChangePlace | null,
+    to: Order,
+    live: boolean,
+  ): Promise<ChangePlace | null> {
+    let place = from;
+    for await (const chunk of backlog(this.#table, { from, to, live })) {
+      if (chunk.bytes.length > 0) {
+        await this.#room(stream);
+        if (!stream.push(chunk.bytes)) break;
+      }
+      place = chunk.place;
+    }
+    return place;
+  }
+
+  async #room(stream: FeedStream): Promise<void> {
+    if (stream.hasRoom(1)) return;
+    const patience = new AbortController();
+    const late = this.#clock.sleep(STALL_MS, patience.signal)
+      .then(() => stream.cut("the reader takes nothing"), () => {});
+    await stream.room(1);
+    patience.abort();
+    await late;
+  }
+}
+
+function maxPlace({ order }: ChangePlace, cursor: Order): Order {
+  return compareOrder(order, cursor) < 0 ? order : cursor;
+}
