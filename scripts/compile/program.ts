@@ -11,7 +11,6 @@ import { repositoryPath, run } from "./run.ts";
 export const PACKAGES: readonly string[] = [
   "@logtape/logtape",
   "@optique/core",
-  "@optique/run",
   "hono",
   "uplot",
 ];
