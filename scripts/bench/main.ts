@@ -96,9 +96,14 @@ function settingsOf(values: ReturnType<typeof readArgs>["values"], folder: strin
   };
 }
 
-async function main(): Promise<void> {
+/** Returns the exit status: 1 where a scenario could not be run to its end. */
+async function main(): Promise<number> {
   const { values, positionals } = readArgs();
-  if (values.help) return console.log(HELP);
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  let failed = false;
   const names = positionals.length > 0 ? positionals : Object.keys(SCENARIOS);
   const chosen = names.map((name) => {
     const scenario = SCENARIOS[name];
@@ -112,7 +117,15 @@ async function main(): Promise<void> {
   try {
     const settings = settingsOf(values, folder);
     const sections: Section[] = [];
-    for (const scenario of chosen) sections.push(await scenario.run(settings));
+    for (const [i, scenario] of chosen.entries()) {
+      try {
+        sections.push(await scenario.run(settings));
+      } catch (error) {
+        // What the others found must not be lost with it.
+        console.error(`bench: ${names[i]}: ${error instanceof Error ? error.message : error}`);
+        failed = true;
+      }
+    }
     const machine = await describeMachine(settings.runs);
     console.log(markdown(machine, sections));
     if (values.json !== undefined) {
@@ -121,10 +134,11 @@ async function main(): Promise<void> {
   } finally {
     await Deno.remove(folder, { recursive: true }).catch(() => {});
   }
+  return failed ? 1 : 0;
 }
 
 try {
-  await main();
+  Deno.exit(await main());
 } catch (error) {
   console.error(`bench: ${error instanceof Error ? error.message : error}`);
   Deno.exit(error instanceof TypeError ? 2 : 1);

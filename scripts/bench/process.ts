@@ -42,6 +42,10 @@ export function usageOf(pid: number): Usage | null {
   }
 }
 
+function lastLines(text: string): string {
+  return text.trim().split("\n").slice(-8).join("\n");
+}
+
 /** How a program is started. */
 export interface StartOptions {
   readonly env?: Record<string, string>;
@@ -72,8 +76,8 @@ export class Program implements AsyncDisposable {
       stdout: options.stdout ? "piped" : "null",
       stderr: "piped",
     }).spawn();
-    this.#stdout = options.stdout ? this.#read(this.#child.stdout) : Promise.resolve("");
     this.#stderr = new Response(this.#child.stderr).text();
+    this.#stdout = options.stdout ? this.#read(this.#child.stdout) : Promise.resolve("");
     this.#first.promise.catch(() => {});
     this.#end = this.#child.status.then(({ code }) => ({ code, at: performance.now() }));
     this.#timer = setInterval(() => this.usage(), LOOK_MS);
@@ -87,7 +91,8 @@ export class Program implements AsyncDisposable {
       const end = text.indexOf("\n");
       if (end >= 0) this.#first.resolve(text.slice(0, end));
     }
-    this.#first.reject(new Error(`${this.#name} printed nothing`));
+    const said = await this.#stderr;
+    this.#first.reject(new Error(`${this.#name}\nprinted nothing: ${lastLines(said)}`));
     return text;
   }
 
@@ -116,7 +121,7 @@ export class Program implements AsyncDisposable {
   async ended(): Promise<{ at: number; stdout: string }> {
     const { code, at } = await this.#end;
     if (code !== 0) {
-      const said = (await this.#stderr).trim().split("\n").slice(-8).join("\n");
+      const said = lastLines(await this.#stderr);
       throw new Error(`${this.#name}\nended with status ${code}: ${said}`);
     }
     return { at, stdout: await this.#stdout };

@@ -36,7 +36,7 @@ export interface BacklogRange {
   /** Up to this order, inclusive. */
   readonly to: Order;
   /** Without deletions, but for one at `to` itself: it shows that the end was reached. */
-  readonly live: boolean;
+  readonly rowsOnly: boolean;
 }
 
 const turnstile = new Turnstile(READERS);
@@ -44,13 +44,13 @@ const turnstile = new Turnstile(READERS);
 /** The changes of a range, in slices, each with where the next one begins. */
 async function* slices(
   table: FeedTable,
-  { from, to, live }: BacklogRange,
+  { from, to, rowsOnly }: BacklogRange,
   hints: PageHints = new Map(),
 ): AsyncGenerator<{ changes: readonly Change[]; place: ChangePlace }> {
   const { index, kv, shape } = table;
   if (index === null) return;
   const source = { kv, table: table.table, shape };
-  const wanted = (entry: ChangeEntry) => !live || compareOrder(entry.order, to) === 0;
+  const wanted = (entry: ChangeEntry) => !rowsOnly || compareOrder(entry.order, to) === 0;
   let place = from;
   for (;;) {
     const { entries, done } = await index.read(place, to, hints);
@@ -70,7 +70,10 @@ async function* slices(
  * Reads a range as lines. Between two chunks nothing is held but the place, so a reader may take
  * its time.
  */
-export async function* backlog(table: FeedTable, range: BacklogRange): AsyncGenerator<BacklogChunk> {
+export async function* backlog(
+  table: FeedTable,
+  range: BacklogRange,
+): AsyncGenerator<BacklogChunk> {
   let { from } = range;
   const hints: PageHints = new Map();
   for (;;) {

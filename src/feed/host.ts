@@ -5,20 +5,10 @@
  * @module
  */
 
-import type { Order } from "../protocol/cursor.ts";
 import type { RecordShape } from "../protocol/record.ts";
+import type { FeedState } from "../replica/replica.ts";
 import type { CommitEvent } from "../store/change.ts";
 import type { ChangeIndex } from "../store/change_index.ts";
-
-/** How far a table is. */
-export interface FeedState {
-  /** Everything up to here is stored, and may be passed on; null before the first record. */
-  readonly cursor: Order | null;
-  /** Whether that is all there is, as of the last contact with the origin. */
-  readonly live: boolean;
-  /** The origin's own head while the table catches up with it; null where it doesn't tell. */
-  readonly originHead: Order | null;
-}
 
 /** One table. */
 export interface FeedTable {

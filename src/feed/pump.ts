@@ -63,8 +63,10 @@ export class Pump {
   #generation = "";
   #lines: Line[] = [];
   #chars = 0;
-  /** From where to read back what was let go; undefined where nothing was. */
-  #missed: Order | undefined;
+  /** From where to read back what was let go, null from the beginning; undefined for nothing. */
+  #missed: Order | null | undefined;
+  /** Changes that nobody was told of, when last looked at. */
+  #silent = 0;
   #reading: Promise<void> | null = null;
   #stop: (() => void) | null = null;
 
@@ -76,6 +78,11 @@ export class Pump {
   /** Readers that get live rows. */
   get size(): number {
     return this.#members.size;
+  }
+
+  /** Whether it reads back what it could not keep. */
+  get isReading(): boolean {
+    return this.#reading !== null;
   }
 
   /** Resolves when everything that the cursor covers has been sent. */
@@ -112,6 +119,7 @@ export class Pump {
   #start(): void {
     this.#sent = this.#table.feedState().cursor;
     this.#generation = this.#table.index?.generation ?? "";
+    this.#silent = this.#table.index?.silent ?? 0;
     this.#letGo();
     this.#missed = undefined;
     const beating = new AbortController();
@@ -140,14 +148,14 @@ export class Pump {
   async #beat(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#clock.sleep(HEARTBEAT_MS, signal).catch(() => {});
-      if (!signal.aborted) for (const { stream } of [...this.#members]) stream.push(BLANK);
+      if (!signal.aborted) { for (const { stream } of [...this.#members]) stream.push(BLANK); }
     }
   }
 
   #committed(event: CommitEvent): void {
     for (const { order, value } of event.changes) {
       if (this.#missed !== undefined) {
-        if (compareOrder(order, this.#missed) < 0) this.#missed = order;
+        this.#miss(order);
         continue;
       }
       const line = { order, text: lineOf(value) };
@@ -157,10 +165,19 @@ export class Pump {
     this.#flush();
     // Still there: the cursor doesn't cover them yet.
     if (this.#chars <= WAITING_CHARS) return;
-    for (const { order } of this.#lines) {
-      if (this.#missed === undefined || compareOrder(order, this.#missed) < 0) this.#missed = order;
-    }
+    for (const { order } of this.#lines) this.#miss(order);
     this.#letGo();
+  }
+
+  /** What has this order was not kept, or never seen. */
+  #miss(order: Order | null): void {
+    const missed = this.#missed;
+    if (
+      missed === null || (missed !== undefined && order !== null && compareOrder(order, missed) > 0)
+    ) {
+      return;
+    }
+    this.#missed = order;
   }
 
   /** Sends what the cursor covers by now. */
@@ -171,9 +188,15 @@ export class Pump {
       return this.cutAll("the table was resynced: ask again");
     }
     const { cursor } = this.#table.feedState();
+    if (index.silent !== this.#silent) {
+      this.#silent = index.silent;
+      this.#miss(this.#sent);
+    }
     if (cursor === null) return;
     if (this.#missed !== undefined) {
-      if (compareOrder(cursor, this.#missed) >= 0) this.#readBack(this.#missed);
+      if (this.#missed === null || compareOrder(cursor, this.#missed) >= 0) {
+        this.#readBack(this.#missed, cursor);
+      }
       return;
     }
     if (this.#lines.length > 0) {
@@ -207,12 +230,9 @@ export class Pump {
   }
 
   /** Reads from the index what was let go. */
-  #readBack(from: Order): void {
-    const { cursor } = this.#table.feedState();
-    if (cursor === null) return;
+  #readBack(from: Order | null, cursor: Order): void {
     this.#missed = undefined;
-    // What it sends may be older than what was sent before, where it came late: readers know.
-    const place: ChangePlace = { order: from, key: null };
+    const place: ChangePlace | null = from === null ? null : { order: from, key: null };
     this.#reading = this.#sendRange(place, cursor).catch((error: unknown) => {
       log.warn("{table}: the feed can't read the change index: {error}", {
         table: this.#table.table,
@@ -226,9 +246,10 @@ export class Pump {
     });
   }
 
-  async #sendRange(from: ChangePlace, to: Order): Promise<void> {
-    for await (const { bytes } of backlog(this.#table, { from, to, live: false })) {
+  async #sendRange(from: ChangePlace | null, to: Order): Promise<void> {
+    for await (const { bytes } of backlog(this.#table, { from, to, rowsOnly: false })) {
       if (this.#members.size === 0) return;
+      if (bytes.length === 0) continue;
       await this.#room();
       this.#send(bytes);
     }

@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { compareOrder, type Order } from "../protocol/cursor.ts";
+import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
 import type { ChangePlace } from "../store/change_entry.ts";
 import { backlog } from "./backlog.ts";
 import { FeedStream } from "./feed_stream.ts";
@@ -52,7 +52,10 @@ export class TableFeed {
   }
 
   /** Why a request for what has this order or a later one can't be answered; null where it can. */
-  refusal(since: Order | null, finite: boolean): FeedRefusal | null {
+  refusal(
+    since: Order | null,
+    { finite, generation }: { finite: boolean; generation: string | null },
+  ): FeedRefusal | null {
     const { index, table } = this.#table;
     if (index === null) return { status: 404, reason: `${table} has no feed: --feed is not set` };
     if (!index.complete) {
@@ -64,10 +67,13 @@ export class TableFeed {
     }
     if (since === null) return null;
     if (cursor === null || compareOrder(since, cursor) > 0) {
-      if (!live) return { status: 503, reason: "this copy is not so far yet: ask again in a while" };
+      if (!live) {
+        return { status: 503, reason: "this copy is not so far yet: ask again in a while" };
+      }
       return { status: 410, reason: "since lies ahead of everything that is here: ask from 0" };
     }
-    const { floor } = index;
+    const isStranger = generation !== index.generation;
+    const floor = maxOrder(index.floor, isStranger ? index.birth : null);
     if (floor !== null && compareOrder(since, floor) < 0) {
       return { status: 410, reason: "deletions since then are forgotten: ask from 0" };
     }
@@ -80,7 +86,7 @@ export class TableFeed {
     const chunks = cursor === null ? null : backlog(this.#table, {
       from: since === null ? null : { order: since, key: null },
       to: cursor,
-      live: since === null,
+      rowsOnly: since === null,
     });
     const body = new ReadableStream<Bytes>({
       pull: async (controller) => {
@@ -148,12 +154,14 @@ export class TableFeed {
         isFirst = false;
         if (isLive) stream.push(BLANK);
       }
+      // Others are being sent a lot: this one is as quick by itself.
+      if (this.#pump.isReading && index.version !== version) continue;
       await this.#pump.boundary();
       if (!stream.open) return;
       if (index.generation !== generation) return stream.cut("the table was resynced: ask again");
       const membership = this.#pump.join(stream);
       if (index.version !== version && membership.from !== null) {
-        place = await this.#send(stream, place, membership.from, false);
+        place = await this.#send(stream, place, membership.from, place === null);
       }
       if (membership.release()) return;
       if (place !== null) place = { order: place.order, key: null };
@@ -165,10 +173,10 @@ export class TableFeed {
     stream: FeedStream,
     from: ChangePlace | null,
     to: Order,
-    live: boolean,
+    rowsOnly: boolean,
   ): Promise<ChangePlace | null> {
     let place = from;
-    for await (const chunk of backlog(this.#table, { from, to, live })) {
+    for await (const chunk of backlog(this.#table, { from, to, rowsOnly })) {
       if (chunk.bytes.length > 0) {
         await this.#room(stream);
         if (!stream.push(chunk.bytes)) break;

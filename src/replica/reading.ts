@@ -21,6 +21,8 @@ export interface Asked {
   readonly cursor: Order | null;
   /** The origin's head as it said; null where it didn't. */
   readonly head: Order | null;
+  /** Whether the origin said that it has nothing at all. */
+  readonly isEmpty: boolean;
   /** When the origin answered, by its own clock, in milliseconds; null where it didn't say. */
   readonly date: number | null;
 }
@@ -42,16 +44,18 @@ export class Reading {
   }
 
   add(batch: RowBatch, now: number): void {
-    const { head, cursor } = this.asked;
-    // A heartbeat says that the origin lives, not that it has finished.
-    if (batch.rows.length > 0 || this.lastData === null) {
+    const { head, cursor, since, isEmpty } = this.asked;
+    // A heartbeat says that the origin lives, not that it goes on sending; a chunk without a whole
+    // record is a part of a large one.
+    if (batch.rows.length > 0 || !batch.endsBlank || this.lastData === null) {
       if (batch.bytes > 0) this.lastData = now;
     }
-    const isAtHead = head !== null && this.greatest !== null &&
-      compareOrder(this.greatest, head) >= 0;
-    if (isAtHead && batch.rows.length === 0 && batch.bytes > 0) this.#marked = true;
     this.rows += batch.rows.length;
     this.greatest = maxOrder(this.greatest, batch.maxOrder);
+    const at = maxOrder(since, this.greatest);
+    const isAtHead = isEmpty || (head !== null && at !== null && compareOrder(at, head) >= 0);
+    // Behind the last row of its backlog the origin leaves a blank line: no more of that order.
+    if (isAtHead && batch.endsBlank) this.#marked = true;
     if (
       batch.minOrder !== null &&
       (this.#least === null || compareOrder(batch.minOrder, this.#least) < 0)

@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { type Answer, connect, type ConnectOptions } from "../origin/connect.ts";
 import type { Endpoint } from "../origin/endpoint.ts";
+import type { Header } from "../origin/headers.ts";
 import { OriginClient } from "../origin/tls_client.ts";
 import {
   compareOrder,
@@ -23,6 +24,7 @@ import {
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import type { Key, KeyPart, RecordShape } from "../protocol/record.ts";
 import type { CommitEvent } from "../store/change.ts";
+import type { ChangeIndex } from "../store/change_index.ts";
 import { unstorable } from "../store/keys.ts";
 import { BEAT_MS } from "../store/lease.ts";
 import type { Outcome } from "../store/plan.ts";
@@ -61,6 +63,16 @@ const LOOK_MS = 250;
 const COUNT_MS = 200;
 
 const DAY_MS = 86_400_000;
+
+/** How far a table is, for its feed. */
+export interface FeedState {
+  /** Everything up to here is stored, and may be passed on; null before the first record. */
+  readonly cursor: Order | null;
+  /** Whether that is all there is, as of the last contact with the origin. */
+  readonly live: boolean;
+  /** The origin's own head while the table catches up with it; null where it doesn't tell. */
+  readonly originHead: Order | null;
+}
 
 /** What is settled about a table before its loop starts. */
 export interface ReplicaConfig {
@@ -103,6 +115,7 @@ export class Replica {
   readonly #client: OriginClient;
   readonly #open: Table;
   readonly #listeners = new Set<(event: CommitEvent) => void>();
+  readonly #onProgress = new Set<() => void>();
   readonly #ended = new AbortController();
   #hooks: Hooks | null = null;
   #state: StateName = "starting";
@@ -118,6 +131,8 @@ export class Replica {
   #resyncReason: string | null = null;
   #approved = false;
   #warnings: readonly string[] = [];
+  /** The generation that the origin told last. */
+  #generation: string | null = null;
   #tiePages = 0;
   /** Cuts a pause, or the answer that is being read, short. */
   #interrupt = new AbortController();
@@ -134,6 +149,7 @@ export class Replica {
     this.#stateSince = config.clock.now();
     this.#beatAt = this.#stateSince;
     this.#lastContact = open.meta.lastContact;
+    open.onSigned = () => this.#progressed();
     this.#client = new OriginClient({
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
@@ -157,6 +173,7 @@ export class Replica {
       adopt: options.adopt ?? false,
       resync: options.resync ?? false,
       statusUrl: options.statusUrl ?? null,
+      feed: options.feed ?? false,
       clock,
       onCommit: (milliseconds) => metrics.committed(milliseconds),
     });
@@ -264,7 +281,9 @@ export class Replica {
     this.#enter("answered");
     const kind = cursor === null ? undefined : orderKind(cursor);
     const head = headOf(answer, kind);
-    const reading = new Reading({ since, cursor, head, date: answer.date });
+    await this.#checkGeneration(answer);
+    const isEmpty = answer.head === "";
+    const reading = new Reading({ since, cursor, head, isEmpty, date: answer.date });
     this.#reading = reading;
     const sink = new TableSink(this.#open, await this.#open.isEmpty(), {
       tombstoneTtlMs: options.tombstoneTtlMs ?? 7 * DAY_MS,
@@ -285,6 +304,28 @@ export class Replica {
     await this.#reached(reading, sink, answer.endIsProof ? "whole" : "cut-possible");
     this.#noteOddities(reading);
     await sink.count(COUNT_MS);
+  }
+
+  /**
+   * A feed whose data was begun anew can't tell what has changed since our cursor.
+   *
+   * @throws {LockstepError} `gone`: a resync is needed
+   */
+  async #checkGeneration({ generation, body, url }: Answer): Promise<void> {
+    const { meta } = this.#open;
+    const known = meta.generation ?? null;
+    if (generation === null || generation === known) return;
+    this.#generation = generation;
+    if (known === null || (meta.cursor === null && meta.floor === null)) {
+      this.#open.meta = { ...meta, generation };
+      return;
+    }
+    await body?.cancel().catch(() => {});
+    throw new LockstepError(`${url} has begun its data anew`, {
+      kind: "gone",
+      retry: "resync",
+      hint: "nothing to do: everything is compared",
+    });
   }
 
   /** Pipes a body into the store, to its end. */
@@ -441,7 +482,8 @@ export class Replica {
     this.#report(failure);
     if (failure.retry === "never") throw failure;
     // An origin that has forgotten what came before 0, too, is not to be helped by another try.
-    const isResync = failure.retry === "resync" && this.#open.meta.cursor !== null;
+    const { cursor, floor } = this.#open.meta;
+    const isResync = failure.retry === "resync" && (cursor !== null || floor !== null);
     if (isResync) this.#resyncReason = failure.message;
     const wait = this.#backoff.failed(
       failure.retry === "resync" && !isResync ? { retry: "slow" } : failure,
@@ -499,6 +541,9 @@ export class Replica {
     if (reason !== null) {
       await this.#open.beginResync(reason);
       this.#resyncReason = null;
+      // Only now: a crash before the resync has begun must not forget what it is for.
+      const generation = this.#generation ?? this.#open.meta.generation ?? null;
+      this.#open.meta = { ...this.#open.meta, generation };
       this.#enter("released");
       this.#enter("behind");
     }
@@ -581,6 +626,8 @@ export class Replica {
     this.#stateSince = this.#clock.now();
     if (isLive(next)) this.#hooks?.settle(true);
     else if (next === "catching-up") this.#hooks?.settle(false);
+    if (isLive(next)) this.#open.index?.reachedEnd();
+    this.#progressed();
   }
 
   #contact(): void {
@@ -606,12 +653,15 @@ export class Replica {
   }
 
   #connectOptions(): ConnectOptions {
-    const { connectTimeoutMs, idleTimeoutMs, headers, headerFile } = this.#config.options;
+    const { connectTimeoutMs, idleTimeoutMs, headerFile } = this.#config.options;
+    const { generation } = this.#open.meta;
+    const known: Header[] = generation ? [["lockstep-generation", generation]] : [];
+    const headers = [...known, ...this.#config.options.headers ?? []];
     return {
       client: this.#client,
       ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
       ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
-      ...(headers === undefined ? {} : { headers }),
+      headers,
       ...(headerFile === undefined ? {} : { headerFile }),
     };
   }
@@ -693,6 +743,41 @@ export class Replica {
       subscribe: (listener: (event: CommitEvent) => void) => this.subscribe(listener),
     };
     return followReplica(followed, options);
+  }
+
+  /** What the feed is made from; null without `feed`. */
+  get index(): ChangeIndex | null {
+    return this.#open.index;
+  }
+
+  /**
+   * The connection that the feed reads with.
+   * @internal
+   */
+  get kv(): Deno.Kv {
+    return this.#open.store.reader;
+  }
+
+  /** Which fields of a record mean what. */
+  get shape(): RecordShape {
+    return this.#config.shape;
+  }
+
+  /** How far the table is, for its feed. */
+  feedState(): FeedState {
+    const { cursor } = this.#open;
+    const originHead = this.#open.meta.resync === null ? this.#reading?.asked.head ?? null : null;
+    return { cursor, live: isLive(this.#state), originHead };
+  }
+
+  /** Calls the listener whenever the cursor or the state may have changed. Returns how to end it. */
+  onProgress(listener: () => void): () => void {
+    this.#onProgress.add(listener);
+    return () => this.#onProgress.delete(listener);
+  }
+
+  #progressed(): void {
+    for (const listener of [...this.#onProgress]) listener();
   }
 
   /** Samples of the last 15 minutes, oldest first. */

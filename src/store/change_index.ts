@@ -100,9 +100,9 @@ export interface ChangePlan {
 /** What becomes true when an operation is durable. */
 interface Staged {
   readonly state: ChangeState;
-  readonly writesState: boolean;
   readonly dropsLog: boolean;
   readonly logged: readonly ChangeEntry[];
+  readonly isSilent: boolean;
 }
 
 /** Entries in a reader's order, and whether there are no more. */
@@ -134,10 +134,13 @@ export class ChangeIndex {
   /** Rows up to here may be stored without an entry; null where that can't be. */
   #doubt: Order | null;
   #isRunning = false;
+  #isTold = true;
   #isPlanning = false;
   #buried: Order | null = null;
   /** Changes whenever there is something new to read. */
   version = 0;
+  /** Counts the runs of commits whose changes nobody was told of. */
+  silent = 0;
 
   private constructor(table: IndexedTable, high: Order | null) {
     this.#table = table;
@@ -247,6 +250,11 @@ export class ChangeIndex {
     return floorOf(this.#state, this.#table.clock.now());
   }
 
+  /** The order below which this copy was never told of deletions. */
+  get birth(): Order | null {
+    return this.#state.birth;
+  }
+
   /** Entries that are kept, those that don't count any more included. */
   get size(): number {
     return this.#state.runs.reduce((sum, run) => sum + run.entries, this.#log.length);
@@ -259,12 +267,17 @@ export class ChangeIndex {
 
   // The writer's side.
 
-  /** A run of commits begins. */
-  begin(high: Order | null): void {
+  /**
+   * A run of commits begins.
+   *
+   * @param isTold whether its changes are told to those who listen
+   */
+  begin(high: Order | null, isTold: boolean): void {
     // The one before was abandoned: its rows may be stored without entries.
     if (this.#isRunning) this.#doubt = maxOrder(this.#doubt, high);
     this.#isRunning = true;
     this.#isPlanning = false;
+    this.#isTold = isTold;
   }
 
   /** Whether a row needs an entry. */
@@ -286,6 +299,16 @@ export class ChangeIndex {
     const { served, retold } = this.#next;
     if (retold || served === null || compareOrder(order, served) > 0) return;
     this.#change({ retold: true });
+  }
+
+  /** The copy is complete, perhaps for the first time. */
+  reachedEnd(): void {
+    const { cursor } = this.#table;
+    if (this.#next.birth !== null || cursor === null || !this.#next.complete) return;
+    this.#change({ birth: cursor });
+    this.#persist().catch(() => {
+      // Said again the next time.
+    });
   }
 
   /** A deletion was written. */
@@ -345,7 +368,7 @@ export class ChangeIndex {
           this.#buried = null;
         }
         for (const run of runs) this.#grow(run);
-        this.#stage(isLogFull, late);
+        this.#stage(isLogFull, late, !this.#isTold);
         this.#isRunning = this.#isPlanning = false;
       },
     };
@@ -398,8 +421,8 @@ export class ChangeIndex {
     this.#isDirty = true;
   }
 
-  #stage(dropsLog: boolean, logged: readonly ChangeEntry[]): void {
-    this.#staged = { state: this.#next, writesState: true, dropsLog, logged };
+  #stage(dropsLog: boolean, logged: readonly ChangeEntry[], isSilent = false): void {
+    this.#staged = { state: this.#next, dropsLog, logged, isSilent };
   }
 
   /** Adds the state to an operation where it has changed; every operation with the cursor is signed. */
@@ -428,6 +451,7 @@ export class ChangeIndex {
     for (const entry of staged.logged) this.#log.push(entry);
     if (!isNext) sortEntries(this.#log);
     this.version++;
+    if (staged.isSilent) this.silent++;
     this.#keeper.look();
   }
 
@@ -453,7 +477,7 @@ export class ChangeIndex {
     // The one that grows stays the last.
     const runs = [...written.map(bare), ...this.#next.runs];
     // What was forgotten before nobody remembers.
-    this.#change({ complete: true, runs, valid, floor: this.#table.cursor });
+    this.#change({ complete: true, runs, valid, birth: this.#table.cursor });
   }
 
   #merged(old: readonly ChangeRun[], merged: WrittenRun, valid: number | null): void {

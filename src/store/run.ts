@@ -61,7 +61,7 @@ export class Run {
     this.#ttlMs = tombstoneTtlMs;
     this.#operation = table.operation();
     this.#wantsEvents = observer.wantsEvents();
-    table.index?.begin(table.meta.high);
+    table.index?.begin(table.meta.high, this.#wantsEvents);
     this.#rowPrefixBytes = keyBytes(rowKey(table.name, []));
     this.#tombstonePrefixBytes = keyBytes(tombstoneKey(table.name, []));
   }

@@ -42,7 +42,7 @@ const WINDOW_ROWS = 100_000;
 const WINDOW_LENGTH = 14 * 2 ** 20;
 
 /** Rows of one commit while following. */
-const FOLLOW_ROWS = 500;
+const FOLLOW_ROWS = SLICE_ROWS;
 
 /** Rows waiting behind a commit from which following would be slower than gathering. */
 const BEHIND_ROWS = 10_000;

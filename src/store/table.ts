@@ -71,7 +71,9 @@ function admit(stored: TableMeta | null, options: TableOptions, path: string): T
     };
   }
   if (sameIdentity(stored.origin, origin, true)) return stored;
-  if (options.adopt && sameIdentity(stored.origin, origin, false)) return { ...stored, origin };
+  if (options.adopt && sameIdentity(stored.origin, origin, false)) {
+    return { ...stored, origin, generation: null };
+  }
   if (options.resync) {
     const sameFields = sameIdentity(stored.origin, origin, false);
     // Orders of another field can't be compared with ours; the resync compares nothing old.

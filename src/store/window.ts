@@ -25,32 +25,76 @@ const PACKED_FROM = 5_000;
 /** Bytes of a block of texts. */
 const BLOCK_BYTES = 2 ** 20;
 
-/** Blocks kept for the next window. */
-const SPARE_BLOCKS = 48;
+/** Numbers of a column's first piece: a window's worth, so that few columns grow. */
+const COLUMN_NUMBERS = 2 ** 17;
 
+/** Blocks and columns kept for the next window, so that windows leave no garbage. */
 const spareBlocks: Uint8Array[] = [];
+const spareNumbers: Float64Array[] = [];
+const SPARE_BLOCKS = 40;
+const SPARE_NUMBERS = 8;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** A list that takes eight bytes a value as long as all of them are numbers. */
+class Column<Value> {
+  #numbers: Float64Array | null = spareNumbers.pop() ?? new Float64Array(COLUMN_NUMBERS);
+  #values: (Value | number)[] = [];
+  length = 0;
+
+  push(value: Value | number): void {
+    const numbers = this.#numbers;
+    if (numbers === null) this.#values.push(value);
+    else if (typeof value === "number") {
+      if (this.length === numbers.length) {
+        this.#numbers = new Float64Array(2 * this.length);
+        this.#numbers.set(numbers);
+      }
+      (this.#numbers ?? numbers)[this.length] = value;
+    } else {
+      this.#values = Array.from(numbers.subarray(0, this.length));
+      this.#values.push(value);
+      this.free();
+    }
+    this.length++;
+  }
+
+  at(index: number): Value | number | undefined {
+    return this.#numbers === null ? this.#values[index] : this.#numbers[index];
+  }
+
+  free(): void {
+    const numbers = this.#numbers;
+    this.#numbers = null;
+    if (numbers?.length === COLUMN_NUMBERS && spareNumbers.length < SPARE_NUMBERS) {
+      spareNumbers.push(numbers);
+    }
+  }
+}
+
 /**
  * Rows kept as JSON texts in blocks of bytes, and their keys and orders in columns: what the
- * garbage collector would have to walk and to copy, were each an object, is a few arrays.
+ * garbage collector would have to walk and to copy, were each an object, are a few arrays.
  */
 class Packed {
   /** The only part of a key, or a composite key. */
-  readonly keys: (KeyPart | Key)[] = [];
-  readonly orders: Order[] = [];
+  readonly #keys = new Column<KeyPart | Key>();
+  readonly #orders = new Column<Order>();
   readonly #blocks: Uint8Array[] = [];
-  /** Where each text lies: its block, its first byte, and the byte behind its last. */
-  readonly #block: number[] = [];
-  readonly #from: number[] = [];
-  readonly #to: number[] = [];
-  #end = BLOCK_BYTES;
+  /** Where each text lies: its block times 2^32, and its first byte; and how many bytes it has. */
+  readonly #places = new Column<number>();
+  readonly #sizes = new Column<number>();
+  #end = 0;
+
+  get length(): number {
+    return this.#keys.length;
+  }
 
   push(row: Row): void {
     const [only] = row.key;
-    this.keys.push(row.key.length === 1 && only !== undefined ? only : row.key);
-    this.orders.push(row.order);
+    this.#keys.push(row.key.length === 1 && only !== undefined ? only : row.key);
+    this.#orders.push(row.order);
     const text = stringifyJson(row.value);
     // A UTF-16 unit makes three bytes at most.
     const most = text.length * 3;
@@ -63,31 +107,37 @@ class Packed {
       this.#end = 0;
     }
     const { written } = encoder.encodeInto(text, block.subarray(this.#end));
-    this.#block.push(this.#blocks.length - 1);
-    this.#from.push(this.#end);
+    this.#places.push((this.#blocks.length - 1) * 2 ** 32 + this.#end);
+    this.#sizes.push(written);
     this.#end += written;
-    this.#to.push(this.#end);
   }
 
   keyAt(at: number): Key {
-    const key = this.keys[at];
+    const key = this.#keys.at(at);
     return key === undefined ? [] : typeof key === "object" ? key : [key];
   }
 
+  orderAt(at: number): Order {
+    return this.#orders.at(at) ?? 0;
+  }
+
   rowAt(at: number, shape: RecordShape): Row | null {
-    const bytes = this.#blocks[this.#block[at] ?? 0]?.subarray(this.#from[at], this.#to[at]);
-    const text = decoder.decode(bytes);
+    const place = this.#places.at(at) ?? 0;
+    const from = place % 2 ** 32;
+    const block = this.#blocks[(place - from) / 2 ** 32];
+    const text = decoder.decode(block?.subarray(from, from + (this.#sizes.at(at) ?? 0)));
     const row = readRow(parseJson(text), text.length, shape);
     return typeof row === "string" ? null : row;
   }
 
-  /** Gives the blocks to the next window. */
+  /** Gives blocks and columns to the next window. */
   free(): void {
     for (const block of this.#blocks.splice(0)) {
       if (block.length === BLOCK_BYTES && spareBlocks.length < SPARE_BLOCKS) {
         spareBlocks.push(block);
       }
     }
+    for (const column of [this.#keys, this.#orders, this.#places, this.#sizes]) column.free();
   }
 }
 
@@ -166,8 +216,8 @@ export class Window {
       : (at: number): Key => packed.keyAt(at);
     const orderAt = packed === null
       ? (at: number): Order => this.#rows[at]?.order ?? 0
-      : (at: number): Order => packed.orders[at] ?? 0;
-    const count = packed === null ? this.#rows.length : packed.keys.length;
+      : (at: number): Order => packed.orderAt(at);
+    const count = packed === null ? this.#rows.length : packed.length;
     let slice: Row[] = [];
     let given = 0;
     for (const at of this.ascending ? positions(count) : winners(count, keyAt, orderAt)) {

@@ -38,6 +38,8 @@ export interface RowBatch {
   readonly maxOrder: Order | null;
   /** The least order of the rows; null without rows. */
   readonly minOrder: Order | null;
+  /** Whether the chunk ended behind a blank line. */
+  readonly endsBlank?: boolean;
   /** False where a row's order was below that of an earlier row of the same answer. */
   readonly sorted: boolean;
 }

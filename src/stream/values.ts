@@ -28,10 +28,12 @@ export interface RowStreamOptions {
 export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array, RowBatch> {
   const { reader, ending, onBatch } = options;
   const decoder = new JsonValueDecoder({ maxLength: options.maxLength });
+  const lines = new LineEnds();
   return new TransformStream<Uint8Array, RowBatch>(
     {
       transform(chunk, controller) {
-        const batch = reader.read(decoder.push(chunk));
+        const endsBlank = lines.endsBlank(chunk);
+        const batch = { ...reader.read(decoder.push(chunk)), endsBlank };
         onBatch(batch);
         controller.enqueue(batch);
       },
@@ -47,6 +49,22 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
     undefined,
     { highWaterMark: 1 },
   );
+}
+
+const NEWLINE = 0x0a;
+
+/** Notices blank lines at the ends of chunks. */
+class LineEnds {
+  #wasLineEnd = true;
+
+  /** Whether what has come so far ends with a blank line. */
+  endsBlank(chunk: Uint8Array): boolean {
+    if (chunk.length === 0) return false;
+    const isLineEnd = chunk.at(-1) === NEWLINE;
+    const wasLineEnd = chunk.length === 1 ? this.#wasLineEnd : chunk.at(-2) === NEWLINE;
+    this.#wasLineEnd = isLineEnd;
+    return isLineEnd && wasLineEnd;
+  }
 }
 
 /** A body that ends cleanly for the stages behind it, and remembers how it really ended. */

@@ -64,13 +64,16 @@ Deno.test("one bad origin never holds the others up", async () => {
   await using breaking = await MisbehavingOrigin.start(
     chunked(['{"id":1,"updated_at":1}\n', '{"id":2,"updated_at":2}\n'], { at: 30, end: "reset" }),
   );
+  const gone = startTestOrigin({ name: "refusing" });
+  const refusing = gone.url;
+  await gone.stop();
   await using store = await TempStore.create();
   await using replicator = await replicate({
     kv: store.path,
     pollMs: 1,
     sources: [
       { url: `${stalling.url}/stalling` },
-      { url: "http://127.0.0.1:1/refusing" },
+      { url: refusing },
       { url: `${breaking.url}/breaking` },
       { url: good.url },
     ],
@@ -78,17 +81,13 @@ Deno.test("one bad origin never holds the others up", async () => {
   const table = replicator.table("good");
   await waitFor(() => table.status().live, "the good one is live");
   for (let id = 2; id < 12; id++) {
-    origin(good, id);
+    good.table.put({ id });
     await waitFor(() => table.get(id), `row ${id}`);
   }
   const states = () => replicator.status().tables.map(({ state }) => state);
   await waitFor(() => states().join() === "connecting,waiting,waiting,live", "the bad ones retry");
   assert.equal((await replicator.table("breaking").get(1))?.value.updated_at, 1);
 });
-
-function origin(good: ReturnType<typeof startTestOrigin>, id: number): void {
-  good.table.put({ id });
-}
 
 Deno.test("a transform decides what is stored", async () => {
   await using origin = startTestOrigin({
@@ -206,7 +205,10 @@ Deno.test("what onCommit throws at is told again, and the reason is shown", asyn
   failures = 1;
   const { updated_at: order } = origin.table.remove(1);
   await replica.reached(Number(order));
-  assert.deepEqual(told.slice(3), [[["delete", 1]], [["delete", 1]]]);
+  assert.deepEqual(told[3], [["delete", 1]]);
+  // Whatever has the cursor's own order may come with it.
+  assert.deepEqual(told[4], [["delete", 1], ["put", 2]]);
+  assert.equal(told.length, 5);
 });
 
 Deno.test("what a process dies on before onCommit has returned is told again, ties too", async () => {

@@ -1,0 +1,71 @@
+/**
+ * A replica that serves its feed on a port of its own.
+ *
+ * @module
+ */
+
+import { Hono } from "hono";
+import { Feeds } from "../../src/feed/routes.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import { startReplica, type TestReplica, type TestReplicaOptions } from "../support/replicas.ts";
+
+/** A running replica with its feed. */
+export interface FeedReplica extends AsyncDisposable {
+  readonly replica: TestReplica;
+  readonly feeds: Feeds;
+  /** What the next one replicates from. */
+  readonly url: string;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** Options of {@linkcode startFeed}. */
+export interface FeedReplicaOptions extends TestReplicaOptions {
+  /** 0, the default, takes a free one. */
+  readonly port?: number;
+  readonly feedClock?: Clock;
+}
+
+/** Serves the feed of a replica that runs. */
+export function serveFeed(replica: TestReplica, port = 0, clock?: Clock) {
+  const app = new Hono({ getPath: (request) => new URL(request.url).pathname });
+  const feeds = new Feeds(replica.replicator, clock === undefined ? {} : { clock });
+  feeds.mount(app);
+  const abort = new AbortController();
+  const server = Deno.serve({
+    port,
+    hostname: "127.0.0.1",
+    signal: abort.signal,
+    onListen: () => {},
+    onError: () => new Response(null, { status: 500 }),
+  }, (request) => app.fetch(request));
+  return {
+    feeds,
+    app,
+    port: server.addr.port,
+    async stop() {
+      feeds.close();
+      abort.abort();
+      await server.finished;
+    },
+  };
+}
+
+/** Starts a replica of `url` that serves its feed. */
+export async function startFeed(url: string, options: FeedReplicaOptions): Promise<FeedReplica> {
+  const { port = 0, feedClock, ...rest } = options;
+  const replica = await startReplica(url, { feed: true, ...rest });
+  const server = serveFeed(replica, port, feedClock);
+  const stop = async () => {
+    await server.stop();
+    await replica.stop();
+  };
+  return {
+    replica,
+    feeds: server.feeds,
+    port: server.port,
+    url: `http://127.0.0.1:${server.port}/feed/${replica.status.table}`,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
