@@ -28,8 +28,6 @@ interface Told {
   quarantined: number;
   quarantinedAt: number;
   stopped: boolean;
-  /** Times of the failures that were told, by hook. */
-  readonly failures: Map<string, string | null>;
 }
 
 /** Turns statuses into lines. */
@@ -76,12 +74,6 @@ export class Narrator {
         hint: "the quarantine command shows them",
       }));
     }
-    for (const hook of table.hooks) {
-      if (hook.error !== null && hook.lastFailure !== told.failures.get(hook.name)) {
-        lines.push(line("warning", table, `--${hook.name} failed: {error}`, { error: hook.error }));
-      }
-      told.failures.set(hook.name, hook.lastFailure);
-    }
     if (table.state === "stopped" && !told.stopped) {
       told.stopped = true;
       lines.push(line("info", table, "stopped", place(table)));
@@ -96,7 +88,6 @@ function firstImpression(table: TableStatus, now: number): Told {
     quarantined: table.quarantined,
     quarantinedAt: -Infinity,
     stopped: false,
-    failures: new Map(),
   };
 }
 

@@ -180,7 +180,8 @@ const run = {
     path,
     LINES,
     "Keep the whole table in FILE, replaced at once after changes settle and before the command " +
-      "runs: NDJSON, or an array where the name ends in `.json`.",
+      "runs: NDJSON, or an array where the name ends in `.json`. `{table}` in it stands for the " +
+      "table's name.",
     { completes: "file" },
   ),
 };

@@ -67,6 +67,8 @@ export class Pump {
   #missed: Order | null | undefined;
   /** Changes that nobody was told of, when last looked at. */
   #silent = 0;
+  /** The index's version then. */
+  #version = 0;
   #reading: Promise<void> | null = null;
   #stop: (() => void) | null = null;
 
@@ -120,6 +122,7 @@ export class Pump {
     this.#sent = this.#table.feedState().cursor;
     this.#generation = this.#table.index?.generation ?? "";
     this.#silent = this.#table.index?.silent ?? 0;
+    this.#version = this.#table.index?.version ?? 0;
     this.#letGo();
     this.#missed = undefined;
     const beating = new AbortController();
@@ -191,7 +194,11 @@ export class Pump {
     if (index.silent !== this.#silent) {
       this.#silent = index.silent;
       this.#miss(this.#sent);
+      const { entries, least } = index.lateSince(this.#version);
+      for (const { order } of entries) this.#miss(order);
+      if (least !== null) this.#miss(least);
     }
+    this.#version = index.version;
     if (cursor === null) return;
     if (this.#missed !== undefined) {
       if (this.#missed === null || compareOrder(cursor, this.#missed) >= 0) {

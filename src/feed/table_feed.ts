@@ -6,11 +6,12 @@
 
 import type { Clock } from "../base/clock.ts";
 import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
-import type { ChangePlace } from "../store/change_entry.ts";
+import type { ChangeEntry, ChangePlace } from "../store/change_entry.ts";
+import { lookUpChanges } from "../store/change_lookup.ts";
 import { backlog } from "./backlog.ts";
 import { FeedStream } from "./feed_stream.ts";
 import type { FeedTable } from "./host.ts";
-import { BLANK, type Bytes } from "./lines.ts";
+import { BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
 import { Pump } from "./pump.ts";
 
 /** A reader that takes nothing of its backlog for so long is cut off, in milliseconds. */
@@ -141,6 +142,7 @@ export class TableFeed {
     const { generation } = index;
     let place: ChangePlace | null = since === null ? null : { order: since, key: null };
     let isFirst = true;
+    const begun = index.version;
     while (stream.open) {
       const { version } = index;
       const { cursor } = this.#table.feedState();
@@ -155,12 +157,17 @@ export class TableFeed {
         if (isLive) stream.push(BLANK);
       }
       // Others are being sent a lot: this one is as quick by itself.
-      if (this.#pump.isReading && index.version !== version) continue;
+      if (this.#pump.isReading && this.#table.feedState().cursor !== cursor) continue;
       await this.#pump.boundary();
       if (!stream.open) return;
       if (index.generation !== generation) return stream.cut("the table was resynced: ask again");
       const membership = this.#pump.join(stream);
-      if (index.version !== version && membership.from !== null) {
+      // The cursor may have moved over what was entered before, and nothing new be there.
+      if ((index.version !== version || membership.from !== cursor) && membership.from !== null) {
+        const { entries, least } = index.lateSince(begun);
+        if (least !== null && place !== null && compareOrder(least, place.order) < 0) {
+          place = { order: least, key: null };
+        } else await this.#sendLate(stream, entries);
         place = await this.#send(stream, place, membership.from, place === null);
       }
       if (membership.release()) return;
@@ -184,6 +191,17 @@ export class TableFeed {
       place = chunk.place;
     }
     return place;
+  }
+
+  /** What was committed below the place of a reader while it was on its way. */
+  async #sendLate(stream: FeedStream, entries: readonly ChangeEntry[]): Promise<void> {
+    const { kv, table, shape } = this.#table;
+    if (entries.length === 0) return;
+    const changes = await lookUpChanges({ kv, table, shape }, entries);
+    const lines = changes.map((change) => change === null ? "" : lineOf(change.value)).join("");
+    if (lines === "") return;
+    await this.#room(stream);
+    stream.push(encodeLines(lines));
   }
 
   async #room(stream: FeedStream): Promise<void> {

@@ -11,7 +11,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
-import { backlog } from "../store/backlog.ts";
+import { backlog, type IndexedBacklog } from "../store/backlog.ts";
 import type { Change, CommitEvent } from "../store/change.ts";
 import type { TableReader } from "../store/reader.ts";
 
@@ -43,6 +43,8 @@ export interface FollowedReplica {
   readonly reader: TableReader;
   /** Everything up to here is stored. */
   readonly cursor: Order | null;
+  /** The change index, while it is known to hold all that the table holds. */
+  readonly index: IndexedBacklog | null;
   /** Aborts when no more changes will come. */
   readonly ended: AbortSignal;
   subscribe(listener: (event: CommitEvent) => void): () => void;
@@ -129,7 +131,8 @@ export async function* followReplica(
       waiting.restart();
       // Up to here the table is complete; beyond, rows may be missing that come later.
       const settled = replica.cursor;
-      const found = backlog(reader, { since: from, deletions, signal: stop });
+      const { index } = replica;
+      const found = backlog(reader, { since: from, deletions, index, signal: stop });
       for await (const { change, order } of found) {
         from = least(settled, order);
         yield { ...change, cursor: from ?? since };

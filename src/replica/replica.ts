@@ -739,13 +739,23 @@ export class Replica {
       get cursor() {
         return open.cursor;
       },
+      get index() {
+        const { index, cursor, meta } = open;
+        // Above the cursor, and while something is on its way, rows may be ahead of the index.
+        const isSettled = cursor !== null && meta.high !== null &&
+          compareOrder(cursor, meta.high) === 0 && open.committer.isIdle;
+        return index?.complete && isSettled ? { index, upTo: cursor } : null;
+      },
       ended: this.#ended.signal,
       subscribe: (listener: (event: CommitEvent) => void) => this.subscribe(listener),
     };
     return followReplica(followed, options);
   }
 
-  /** What the feed is made from; null without `feed`. */
+  /**
+   * What the feed is made from; null without `feed`.
+   * @internal
+   */
   get index(): ChangeIndex | null {
     return this.#open.index;
   }
@@ -758,12 +768,18 @@ export class Replica {
     return this.#open.store.reader;
   }
 
-  /** Which fields of a record mean what. */
+  /**
+   * Which fields of a record mean what.
+   * @internal
+   */
   get shape(): RecordShape {
     return this.#config.shape;
   }
 
-  /** How far the table is, for its feed. */
+  /**
+   * How far the table is, for its feed.
+   * @internal
+   */
   feedState(): FeedState {
     const { cursor } = this.#open;
     const originHead = this.#open.meta.resync === null ? this.#reading?.asked.head ?? null : null;

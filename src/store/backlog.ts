@@ -1,7 +1,7 @@
 /**
  * What a table holds from an order on, sorted by it, with bounded memory and without a file.
  *
- * The table is read once for every {@linkcode PAGE_PLACES} results: each time the least orders
+ * With a change index that is read from the order on. Without, the table is read once for every {@linkcode PAGE_PLACES} results: each time the least orders
  * after those that were given are picked out, and their rows are read by key. So a short backlog
  * costs one pass, and a table of a million rows twenty.
  *
@@ -11,6 +11,8 @@
 import { compareOrder, type Order } from "../protocol/cursor.ts";
 import { field, type JsonObject, type Key } from "../protocol/record.ts";
 import type { Change } from "./change.ts";
+import type { ChangePlace } from "./change_entry.ts";
+import type { ChangeIndex, ChangeSlice, PageHints } from "./change_index.ts";
 import { compareKeys } from "./key_order.ts";
 import type { TableReader } from "./reader.ts";
 
@@ -28,7 +30,15 @@ export interface BacklogOptions {
   readonly after?: string | undefined;
   /** Also deletions, as far as they are remembered. */
   readonly deletions: boolean;
+  /** Where the table has a change index that knows all there is. */
+  readonly index?: IndexedBacklog | null | undefined;
   readonly signal: AbortSignal;
+}
+
+/** A change index, and the greatest order in the table. */
+export interface IndexedBacklog {
+  readonly index: Pick<ChangeIndex, "read">;
+  readonly upTo: Order;
 }
 
 /** One result. */
@@ -56,17 +66,48 @@ export async function* backlog(
 ): AsyncGenerator<Found> {
   const orderBy = (await reader.meta())?.origin.orderBy;
   if (orderBy === undefined) return;
-  for (let last: Place | null = null;;) {
-    const page: Place[] = await nextPage(reader, orderBy, options, last);
+  const indexed = options.index ?? null;
+  const pages = indexed === null
+    ? scannedPages(reader, orderBy, options)
+    : indexedPages(indexed, options);
+  for await (const page of pages) {
     for (let from = 0; from < page.length; from += GROUP_ROWS) {
       const group = page.slice(from, from + GROUP_ROWS);
       const rows = await reader.getMany(group.map(({ key }) => key));
       for (const [i, { key, order }] of group.entries()) {
         if (options.signal.aborted) return;
         const change = await changeOf(reader, key, rows[i]?.value ?? null, orderBy);
-        if (change !== null) yield { change, order };
+        if (change === null) continue;
+        // The index still has where a row was before; it also has, or gets, where it is now.
+        const isPast = indexed !== null && compareOrder(change.order, order) !== 0;
+        const isWanted = options.deletions || indexed === null || change.kind === "put";
+        if (!isPast && isWanted) yield { change, order };
       }
     }
+  }
+}
+
+async function* indexedPages(
+  { index, upTo }: IndexedBacklog,
+  { since }: BacklogOptions,
+): AsyncGenerator<readonly Place[]> {
+  const hints: PageHints = new Map();
+  for (let place: ChangePlace | null = since === null ? null : { order: since, key: null };;) {
+    const { entries, done }: ChangeSlice = await index.read(place, upTo, hints);
+    yield entries;
+    place = entries.at(-1) ?? place;
+    if (done || entries.length === 0) return;
+  }
+}
+
+async function* scannedPages(
+  reader: TableReader,
+  orderBy: string,
+  options: BacklogOptions,
+): AsyncGenerator<readonly Place[]> {
+  for (let last: Place | null = null;;) {
+    const page: Place[] = await nextPage(reader, orderBy, options, last);
+    yield page;
     last = page.at(-1) ?? null;
     if (page.length < PAGE_PLACES) return;
   }

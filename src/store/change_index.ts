@@ -35,6 +35,7 @@ import {
   sortEntries,
   unpackPage,
 } from "./change_entry.ts";
+import { type Late, LateEntries } from "./change_late.ts";
 import { ChangeKeeper } from "./change_keeper.ts";
 import {
   dropEntries,
@@ -103,6 +104,8 @@ interface Staged {
   readonly dropsLog: boolean;
   readonly logged: readonly ChangeEntry[];
   readonly isSilent: boolean;
+  /** All that is entered, sorted. */
+  readonly entries: readonly ChangeEntry[];
 }
 
 /** Entries in a reader's order, and whether there are no more. */
@@ -137,6 +140,9 @@ export class ChangeIndex {
   #isTold = true;
   #isPlanning = false;
   #buried: Order | null = null;
+  readonly #late = new LateEntries();
+  /** The durable cursor, as of the last operation. */
+  #cursor: Order | null;
   /** Changes whenever there is something new to read. */
   version = 0;
   /** Counts the runs of commits whose changes nobody was told of. */
@@ -146,6 +152,7 @@ export class ChangeIndex {
     this.#table = table;
     this.#state = this.#next = emptyState(false);
     this.#doubt = high;
+    this.#cursor = table.cursor;
     this.#keeper = new ChangeKeeper(table, {
       runs: () => this.#next.runs,
       seal: (runs) => {
@@ -211,6 +218,7 @@ export class ChangeIndex {
     this.#staged = null;
     this.#isRunning = this.#isPlanning = this.#isDirty = false;
     this.#doubt = high;
+    this.#cursor = this.#table.cursor;
     if (value !== null) await this.#load(value);
   }
 
@@ -319,13 +327,13 @@ export class ChangeIndex {
   /** A resync begins; to be followed by a commit of the table's state. */
   resyncBegins(cursor: Order | null): void {
     this.#next = resyncBegins(this.#next, cursor);
-    this.#stage(false, []);
+    this.#stage();
   }
 
   /** A resync ends; to be followed by a commit of the table's state. */
   resyncEnds(cursor: Order | null): void {
     this.#next = resyncEnds(this.#next, cursor);
-    this.#stage(false, []);
+    this.#stage();
   }
 
   /** What to add to the last operations of a run of commits; null for nothing. */
@@ -368,7 +376,7 @@ export class ChangeIndex {
           this.#buried = null;
         }
         for (const run of runs) this.#grow(run);
-        this.#stage(isLogFull, late, !this.#isTold);
+        this.#stage({ dropsLog: isLogFull, logged: late, isSilent: !this.#isTold, entries });
         this.#isRunning = this.#isPlanning = false;
       },
     };
@@ -421,8 +429,9 @@ export class ChangeIndex {
     this.#isDirty = true;
   }
 
-  #stage(dropsLog: boolean, logged: readonly ChangeEntry[], isSilent = false): void {
-    this.#staged = { state: this.#next, dropsLog, logged, isSilent };
+  #stage(more: Partial<Staged> = {}): void {
+    const nothing = { dropsLog: false, logged: [], isSilent: false, entries: [] };
+    this.#staged = { ...nothing, ...more, state: this.#next };
   }
 
   /** Adds the state to an operation where it has changed; every operation with the cursor is signed. */
@@ -439,6 +448,8 @@ export class ChangeIndex {
   signed(): void {
     const staged = this.#signed.shift();
     const { cursor } = this.#table;
+    const before = this.#cursor;
+    this.#cursor = cursor;
     if (this.#doubt !== null && cursor !== null && compareOrder(cursor, this.#doubt) > 0) {
       this.#doubt = null;
     }
@@ -452,6 +463,7 @@ export class ChangeIndex {
     if (!isNext) sortEntries(this.#log);
     this.version++;
     if (staged.isSilent) this.silent++;
+    this.#late.note(staged.entries, before, this.version);
     this.#keeper.look();
   }
 
@@ -463,7 +475,7 @@ export class ChangeIndex {
       if (!committer.isIdle) continue;
       if (!this.#isDirty) return;
       const operation = this.#table.operation();
-      this.#stage(false, []);
+      this.#stage();
       this.sign(operation);
       await committer.submit(operation, () => this.signed());
       await committer.idle();
@@ -491,6 +503,11 @@ export class ChangeIndex {
   }
 
   // The readers' side.
+
+  /** What was entered below the cursor since a version, which who reads in order has passed by. */
+  lateSince(version: number): Late {
+    return this.#late.since(version);
+  }
 
   /** What lies behind a place, up to an order and inclusive, a few hundred entries at a time. */
   async read(place: ChangePlace | null, upTo: Order, hints: PageHints): Promise<ChangeSlice> {

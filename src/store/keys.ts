@@ -129,7 +129,8 @@ export function hookKey(table: string, name: string): Deno.KvKey {
 
 /** Whether a key can be stored in all its places; the tombstone's is the longest. */
 export function isKeyTooLong(table: string, key: Key): boolean {
-  return keyBytes(tombstoneKey(table, key)) > MAX_KEY_BYTES;
+  const longest = tombstoneKey(table, key);
+  return keyBytes(longest) > MAX_KEY_BYTES && keyBytes(longest, true) > MAX_KEY_BYTES;
 }
 
 /** UTF-16 units of an order at most: it stands in URLs, and three times in the cursor's entry. */

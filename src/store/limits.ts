@@ -33,7 +33,7 @@ export const OPERATION_HEADROOM = 8_192;
 
 const UTF8 = new TextEncoder();
 
-function partBytes(part: Deno.KvKeyPart): number {
+function partBytes(part: Deno.KvKeyPart, isExact: boolean): number {
   switch (typeof part) {
     case "number":
       return 9;
@@ -44,7 +44,8 @@ function partBytes(part: Deno.KvKeyPart): number {
       let nuls = 0;
       for (let at = part.indexOf("\0"); at >= 0; at = part.indexOf("\0", at + 1)) nuls++;
       // Most strings are short ASCII: an upper bound that small needs no encoding.
-      return (part.length < 32 ? part.length * 3 : UTF8.encode(part).length) + nuls + 2;
+      const isGuessed = part.length < 32 && !isExact;
+      return (isGuessed ? part.length * 3 : UTF8.encode(part).length) + nuls + 2;
     }
     case "bigint": {
       // Tag and length, then the magnitude's bytes.
@@ -56,36 +57,55 @@ function partBytes(part: Deno.KvKeyPart): number {
   }
 }
 
-/** Bytes of an encoded key; for short strings an upper bound. */
-export function keyBytes(key: Key | Deno.KvKey): number {
+/** Bytes of an encoded key; for short strings an upper bound, where it needn't be exact. */
+export function keyBytes(key: Key | Deno.KvKey, isExact = false): number {
   let bytes = 0;
   for (const part of key) {
-    bytes += partBytes(part);
+    bytes += partBytes(part, isExact);
   }
   return bytes;
 }
 
-/** A row that is shorter is not looked into: its bound doesn't matter. */
+/** A row that is shorter is not looked into: an operation's mutations run out before its bytes. */
 const SHORT_LENGTH = 256;
+
+/** V8's tag, a length of up to five bytes, and one that aligns wide characters. */
+const STRING_BYTES = 7;
+
+/** A double and its tag: the longest of the numbers, booleans and null. */
+const DOUBLE_BYTES = 9;
+
+const WIDE = /[^\0-\xff]/;
 
 /**
  * An upper bound of what V8's serialisation makes of a JSON text of so many UTF-16 units.
  *
  * The worst case is a list with one fraction in it, all of whose numbers are then written as
- * doubles (`1,`: 2 characters, 9 bytes). Without any list it is a field with a short double
- * (`"":-0,`) or a string that a single wide character turns into two bytes a character; so 2.25
- * bytes a character there, 4.5 in general, and a few for the header.
+ * doubles (`1,`: 2 characters, 9 bytes): 4.5 bytes a character, and a few for the header. Of a row
+ * that is no longer short, and that has only texts and numbers in it, it is told closely: what an
+ * operation takes of large rows is what the disk is asked to sync at once.
  *
  * @param value the object; without it, anything is expected
  */
 export function serializedBound(length: number, value?: JsonObject): number {
-  const isFlat = length > SHORT_LENGTH && value !== undefined && !hasNested(value);
-  return Math.ceil(length * (isFlat ? 2.25 : 4.5)) + 64;
+  const close = length > SHORT_LENGTH && value !== undefined ? flatBound(value) : null;
+  return close ?? Math.ceil(length * 4.5) + 64;
 }
 
-function hasNested(value: JsonObject): boolean {
-  for (const name in value) {
-    if (typeof value[name] === "object" && value[name] !== null) return true;
+/** The bound of an object without lists and objects in it; null for any other. */
+function flatBound(value: JsonObject): number | null {
+  let bytes = 64;
+  for (const [name, item] of Object.entries(value)) {
+    bytes += stringBound(name);
+    if (typeof item === "string") bytes += stringBound(item);
+    else if (typeof item === "bigint") bytes += 2 * DOUBLE_BYTES + item.toString(16).length;
+    else if (typeof item === "object" && item !== null) return null;
+    else bytes += DOUBLE_BYTES;
   }
-  return false;
+  return bytes;
+}
+
+/** One wide character makes two bytes of each. */
+function stringBound(text: string): number {
+  return STRING_BYTES + (WIDE.test(text) ? 2 : 1) * text.length;
 }

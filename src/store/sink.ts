@@ -20,6 +20,7 @@ import type { Row } from "../protocol/record.ts";
 import type { RowBatch } from "../stream/rows.ts";
 import { RowCounter } from "./count.ts";
 import { Frontier } from "./frontier.ts";
+import { MAX_OPERATION_BYTES } from "./limits.ts";
 import { lookUp } from "./lookup.ts";
 import { decide, type Decision } from "./plan.ts";
 import { Run, type RunObserver } from "./run.ts";
@@ -29,8 +30,8 @@ import { Window, type WindowOptions } from "./window.ts";
 /** Rows that are looked up, compared and put into operations together: an operation's worth. */
 const SLICE_ROWS = 998;
 
-/** A window in key order gains nothing by growing: it is cut as soon as it fills two operations. */
-const ORDERED_WINDOW_ROWS = 2 * SLICE_ROWS;
+/** Bytes that a row takes in an operation besides its text; roughly, to decide where to cut. */
+const ROW_OVERHEAD_BYTES = 128;
 
 /** Rows of a window of scattered keys at most. */
 const WINDOW_ROWS = 100_000;
@@ -250,7 +251,8 @@ export class TableSink {
     const { left, length, ascending } = this.#pending;
     if (this.#following) return left >= BEHIND_ROWS || length >= WINDOW_LENGTH;
     return left >= WINDOW_ROWS || length >= WINDOW_LENGTH ||
-      (ascending && left >= ORDERED_WINDOW_ROWS);
+      // In key order there is nothing to gain from more: two operations keep the store busy.
+      (ascending && left >= 2 * rowsPerOperation(left, length));
   }
 
   /** Whether the origin has to wait: what is gathered, and what is left to commit, is enough. */
@@ -353,9 +355,11 @@ export class TableSink {
     if (this.#isFollowed(this.#pending) && this.#pending.left > FOLLOW_ROWS) {
       return this.#pending.take(FOLLOW_ROWS);
     }
-    if (this.#pending.ascending && !this.#flushing && this.#pending.left > ORDERED_WINDOW_ROWS) {
+    const { ascending, left, length } = this.#pending;
+    const full = rowsPerOperation(left, length);
+    if (ascending && !this.#flushing && this.#pending !== this.#gathered && left > full) {
       // Full operations only: the rest begins the next window.
-      return this.#pending.take(this.#pending.left - this.#pending.left % SLICE_ROWS);
+      return this.#pending.take(left - left % full);
     }
     const window = this.#pending;
     this.#pending = new Window(this.#windows);
@@ -474,6 +478,12 @@ export class TableSink {
     const isTold = side < 0 || (side === 0 && !this.#options.observer.awaitsEvents);
     return isTold ? decision : { ...decision, changed: true };
   }
+}
+
+/** How many rows of this size fill an operation; a little less, as not all are of one size. */
+function rowsPerOperation(rows: number, length: number): number {
+  const bytes = 1.1 * length / Math.max(1, rows) + ROW_OVERHEAD_BYTES;
+  return Math.max(1, Math.min(SLICE_ROWS, Math.floor(0.97 * MAX_OPERATION_BYTES / bytes)));
 }
 
 /** A row that is written without having been compared; `isNew` where it can't have been there. */

@@ -246,7 +246,8 @@ export class Table {
       // What was on its way may or may not be stored: rows are compared, and counted anew.
       const high = maxOrder(this.meta.high, value?.high ?? null);
       this.meta = {
-        ...(value ?? { ...this.meta, cursor: this.#savedCursor }),
+        // Nothing was ever stored: nothing was ever counted, either.
+        ...(value ?? { ...this.meta, cursor: this.#savedCursor, rows: 0, quarantined: 0 }),
         high,
         exact: false,
         origin: this.meta.origin,

@@ -60,23 +60,3 @@ Deno.test("a flood in quarantine is counted in one line every ten seconds, the r
     ],
   );
 });
-
-Deno.test("each failure of a consumer is told once", () => {
-  const narrator = new Narrator(true);
-  const hook = {
-    name: "on-change",
-    target: "make",
-    lastSuccess: null,
-    lastFailure: "2026-11-22T22:00:00Z",
-    error: "exit status 2",
-    pending: true,
-  } as const;
-  told(narrator, processStatus({ hooks: [{ ...hook, lastFailure: null, error: null }] }), 0);
-  const failed = processStatus({ hooks: [hook] });
-  assert.deepEqual(told(narrator, failed, 1), [
-    "warning servers: --on-change failed: exit status 2",
-  ]);
-  assert.deepEqual(told(narrator, failed, 2), []);
-  const again = processStatus({ hooks: [{ ...hook, lastFailure: "2026-11-22T22:00:09Z" }] });
-  assert.equal(told(narrator, again, 3).length, 1);
-});

@@ -5,7 +5,9 @@
  */
 
 import fc from "fast-check";
-import type { Key, KeyPart } from "../../src/protocol/record.ts";
+import { compareOrder, type Order } from "../../src/protocol/cursor.ts";
+import type { JsonObject, Key, KeyPart, RecordShape, Row } from "../../src/protocol/record.ts";
+import type { Reject, RowBatch } from "../../src/stream/rows.ts";
 
 /** Characters at which encodings differ: NUL, the end of ASCII, surrogates and what is beside them. */
 const EDGES = ["\0", "\x01", "\x7f", "\x80", "\ud7ff", "\ue000", "\uffff", "\u{10000}", "a", "b"];
@@ -31,3 +33,36 @@ export const keyArbitrary: fc.Arbitrary<Key> = fc.array(keyPartArbitrary, {
   minLength: 1,
   maxLength: 3,
 });
+
+/** A row with nothing but its key, order and a number of its own. */
+export function makeRow(key: Key, order: Order, n = 0, deleted = false): Row {
+  const value: JsonObject = {
+    id: [...key],
+    updated_at: order,
+    deleted_at: deleted ? order : null,
+    n,
+  };
+  for (const [i, part] of key.entries()) value[`k${i}`] = part;
+  return { key, order, deletedAt: deleted ? order : null, value, length: 40 };
+}
+
+/** The shape of {@linkcode makeRow}'s rows with so many key parts. */
+export function shapeOf(parts: number): RecordShape {
+  const key = Array.from({ length: parts }, (_, i) => `k${i}`);
+  return { key, orderBy: "updated_at", deletedBy: "deleted_at" };
+}
+
+/** Rows as one network chunk brings them. */
+export function batchOf(rows: readonly Row[], rejects: readonly Reject[] = []): RowBatch {
+  let greatest: Order | null = null;
+  let least: Order | null = null;
+  let sorted = true;
+  let last: Order | null = null;
+  for (const { order } of rows) {
+    if (greatest === null || compareOrder(order, greatest) > 0) greatest = order;
+    if (least === null || compareOrder(order, least) < 0) least = order;
+    if (last !== null && compareOrder(order, last) < 0) sorted = false;
+    last = order;
+  }
+  return { rows, rejects, bytes: 40 * rows.length, maxOrder: greatest, minOrder: least, sorted };
+}

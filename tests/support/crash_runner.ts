@@ -19,6 +19,8 @@ export interface CrashOptions {
   readonly inSweep?: boolean;
   readonly resync?: boolean;
   readonly once?: boolean;
+  /** With `once`: failures in a row after which to give up. */
+  readonly attempts?: number;
 }
 
 /** Dies as by a power cut: no destructor runs. */
@@ -43,12 +45,13 @@ if (import.meta.main) {
     },
   );
   let isSweeping = () => false;
-  const { url, kv, table = "servers", resync = false, once = true } = options;
+  const { url, kv, table = "servers", resync = false, once = true, attempts = 5 } = options;
   const replicator = await replicate({
     sources: [{ url, table }],
     kv,
     resync,
     once,
+    attempts,
     pollMs: 1,
     shrinkLimit: 1,
   });

@@ -44,6 +44,8 @@ async function run(settings: Settings, screen: Screen, signal: AbortSignal): Pro
     ...statusUrl,
     signal,
   });
+  // With the leases taken, nothing else starts a program, and what isn't allowed can't be misused.
+  if (settings.hooks.onChange === null) await Deno.permissions.revoke({ name: "run" });
   screen.follow(() => replicator.status());
   // Disposed of in the opposite order: systemd is told first, streams end next, commits last.
   await using _server = await statusServer(settings, place, replicator);
