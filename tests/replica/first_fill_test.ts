@@ -96,3 +96,29 @@ Deno.test("a first fill is resumed without being sent again", async () => {
   assert.ok(origin.rowsSent - sent < 50, `${origin.rowsSent - sent} rows`);
   await assertTable(await store.open(), origin.table.liveRows());
 });
+
+Deno.test("of two commits on their way the first may fail and the second not: nothing is lost", async () => {
+  for (const failing of [3, 4, 5]) {
+    await using origin = startTestOrigin({ finite: true, rows: scattered(3500) });
+    await using store = await TempStore.create();
+    const overtaken = Promise.withResolvers<void>();
+    let hasFailed = false;
+    using _hook = new CommitHook(
+      async (number) => {
+        if (number !== failing) return;
+        // Late enough for the one behind it to be durable.
+        await overtaken.promise;
+        hasFailed = true;
+        throw new Error("disk I/O error");
+      },
+      (number) => {
+        if (number === failing + 1) overtaken.resolve();
+      },
+    );
+    await using replica = await startReplica(origin.url, { kv: store.path, once: true });
+    await replica.replicator.done;
+    assert.ok(hasFailed);
+    assert.equal(replica.status.errors[0]?.kind, "store");
+    await assertTable(await store.open(), origin.table.liveRows());
+  }
+});

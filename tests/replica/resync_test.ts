@@ -196,7 +196,7 @@ Deno.test("a rewound origin is noticed, and a resync follows it", async () => {
   const { warnings } = await replica.until(({ warnings }) => warnings.length > 0, "noticed");
   assert.match(warnings.join(), /lacks the row at the cursor/);
   replica.replica.requestResync("the test wants it");
-  await waitFor(async () => {
+  await waitFor(() => {
     const { cursor } = replica.status;
     return cursor === "1009" && replica.status.sweep === null;
   }, "the cursor follows");

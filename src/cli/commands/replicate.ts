@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Hono } from "hono";
 import { logger } from "../../base/log.ts";
 import { LockstepError, messageOf } from "../../protocol/errors.ts";
 import { replicate, type Replicator } from "../../replica/replicator.ts";
@@ -63,21 +64,28 @@ function hookOptions({ onChange, waitMs, write }: HookSettings) {
 
 /** The status server is imported once the replica is on its way: its first request comes first. */
 async function statusServer(
-  { status }: Settings,
+  { status, replicator: { feed } }: Settings,
   place: StatusPlace | null,
   replicator: Replicator,
 ): Promise<AsyncDisposable | null> {
   if (status === null || place === null) return null;
   const { startStatusServer } = await import("../../http/server.ts");
+  const feeds = feed ? new (await import("../../feed/routes.ts")).Feeds(replicator) : null;
   const server = await startStatusServer(replicator, {
     address: place.address,
     explicit: status.asked,
+    ...(feeds === null ? {} : { mount: (app: Hono) => feeds.mount(app) }),
     ...(status.tokenFile === null ? {} : { tokenFile: status.tokenFile }),
     ...(status.maxStalenessMs === null ? {} : { maxStalenessMs: status.maxStalenessMs }),
     onError: (error) => logger("http").error("{error}", { error: messageOf(error) }),
   });
   logger("http").info("status page at {url}", { url: server.url });
-  return { [Symbol.asyncDispose]: () => server.close() };
+  return {
+    [Symbol.asyncDispose]: () => {
+      feeds?.close();
+      return server.close();
+    },
+  };
 }
 
 /** Tells systemd how it goes, where systemd started us. */
