@@ -14,10 +14,10 @@ import { type Bytes, encodeLines, lineOf } from "./lines.ts";
 import { Turnstile } from "../base/turnstile.ts";
 
 /** Bytes of a chunk, as soon as it has so many. */
-const CHUNK_BYTES = 64 * 1024;
+const CHUNK_BYTES = 16 * 1024;
 
 /** Rows looked up together. */
-const GROUP_ROWS = 100;
+const GROUP_ROWS = 50;
 
 /** Readers that read from the store at the same time: more would only share its pace, and use memory. */
 const READERS = 4;

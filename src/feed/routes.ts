@@ -6,9 +6,6 @@
  * | `lockstep-head` | everything up to this order is sent before the first blank line; empty for an empty table, missing while the copy is not complete |
  * | `lockstep-generation` | another one than before: what was asked for can't tell all that has changed; a follower starts over from 0 |
  *
- * A follower that sends the generation it knows as a request header is known to have followed from
- * the beginning.
- *
  * @module
  */
 
@@ -87,8 +84,7 @@ export class Feeds {
       throw error;
     }
     const finite = isTrue(c.req.query("finite"));
-    const generation = c.req.header("lockstep-generation") ?? null;
-    const refusal = feed.refusal(since, { finite, generation });
+    const refusal = feed.refusal(since, finite);
     if (refusal !== null) {
       return problem(refusal.status, refusal.reason, refusal.status === 503 ? RETRY : {});
     }

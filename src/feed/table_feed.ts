@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
+import { compareOrder, type Order } from "../protocol/cursor.ts";
 import type { ChangeEntry, ChangePlace } from "../store/change_entry.ts";
 import { lookUpChanges } from "../store/change_lookup.ts";
 import { backlog } from "./backlog.ts";
@@ -53,10 +53,7 @@ export class TableFeed {
   }
 
   /** Why a request for what has this order or a later one can't be answered; null where it can. */
-  refusal(
-    since: Order | null,
-    { finite, generation }: { finite: boolean; generation: string | null },
-  ): FeedRefusal | null {
+  refusal(since: Order | null, finite: boolean): FeedRefusal | null {
     const { index, table } = this.#table;
     if (index === null) return { status: 404, reason: `${table} has no feed: --feed is not set` };
     if (!index.complete) {
@@ -73,8 +70,7 @@ export class TableFeed {
       }
       return { status: 410, reason: "since lies ahead of everything that is here: ask from 0" };
     }
-    const isStranger = generation !== index.generation;
-    const floor = maxOrder(index.floor, isStranger ? index.birth : null);
+    const { floor } = index;
     if (floor !== null && compareOrder(since, floor) < 0) {
       return { status: 410, reason: "deletions since then are forgotten: ask from 0" };
     }

@@ -9,7 +9,6 @@ import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { type Answer, connect, type ConnectOptions } from "../origin/connect.ts";
 import type { Endpoint } from "../origin/endpoint.ts";
-import type { Header } from "../origin/headers.ts";
 import { OriginClient } from "../origin/tls_client.ts";
 import {
   compareOrder,
@@ -626,7 +625,6 @@ export class Replica {
     this.#stateSince = this.#clock.now();
     if (isLive(next)) this.#hooks?.settle(true);
     else if (next === "catching-up") this.#hooks?.settle(false);
-    if (isLive(next)) this.#open.index?.reachedEnd();
     this.#progressed();
   }
 
@@ -653,15 +651,12 @@ export class Replica {
   }
 
   #connectOptions(): ConnectOptions {
-    const { connectTimeoutMs, idleTimeoutMs, headerFile } = this.#config.options;
-    const { generation } = this.#open.meta;
-    const known: Header[] = generation ? [["lockstep-generation", generation]] : [];
-    const headers = [...known, ...this.#config.options.headers ?? []];
+    const { connectTimeoutMs, idleTimeoutMs, headers, headerFile } = this.#config.options;
     return {
       client: this.#client,
       ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
       ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
-      headers,
+      ...(headers === undefined ? {} : { headers }),
       ...(headerFile === undefined ? {} : { headerFile }),
     };
   }

@@ -188,7 +188,11 @@ export class ChangeIndex {
     const { signal } = index.#keeper;
     if (value === null || !value.complete || afresh) {
       await dropEntries(table, signal);
-      index.#state = index.#next = emptyState(empty);
+      index.#state = index.#next = {
+        ...emptyState(empty),
+        // Which deletions were forgotten before nobody knows.
+        floor: empty ? null : table.cursor,
+      };
       const operation = table.operation();
       operation.set(changeStateKey(table.name), index.#state, stateBytes(index.#state));
       await operation.commit();
@@ -258,11 +262,6 @@ export class ChangeIndex {
     return floorOf(this.#state, this.#table.clock.now());
   }
 
-  /** The order below which this copy was never told of deletions. */
-  get birth(): Order | null {
-    return this.#state.birth;
-  }
-
   /** Entries that are kept, those that don't count any more included. */
   get size(): number {
     return this.#state.runs.reduce((sum, run) => sum + run.entries, this.#log.length);
@@ -307,16 +306,6 @@ export class ChangeIndex {
     const { served, retold } = this.#next;
     if (retold || served === null || compareOrder(order, served) > 0) return;
     this.#change({ retold: true });
-  }
-
-  /** The copy is complete, perhaps for the first time. */
-  reachedEnd(): void {
-    const { cursor } = this.#table;
-    if (this.#next.birth !== null || cursor === null || !this.#next.complete) return;
-    this.#change({ birth: cursor });
-    this.#persist().catch(() => {
-      // Said again the next time.
-    });
   }
 
   /** A deletion was written. */
@@ -488,8 +477,7 @@ export class ChangeIndex {
     const valid = written.reduce((sum, run) => sum + run.entries, 0);
     // The one that grows stays the last.
     const runs = [...written.map(bare), ...this.#next.runs];
-    // What was forgotten before nobody remembers.
-    this.#change({ complete: true, runs, valid, birth: this.#table.cursor });
+    this.#change({ complete: true, runs, valid });
   }
 
   #merged(old: readonly ChangeRun[], merged: WrittenRun, valid: number | null): void {

@@ -33,11 +33,6 @@ export interface ChangeState {
   readonly generation: string;
   /** Below this order a deletion may have been forgotten; null where none has. */
   readonly floor: Order | null;
-  /**
-   * Where the copy was when it was complete for the first time: deletions below were never told
-   * to it, so only who has followed it from the start may go on from there. Null until then.
-   */
-  readonly birth: Order | null;
   /** Deletions that are still remembered, oldest first. */
   readonly buried: readonly Buried[];
   /** The greatest cursor before a resync that has not ended: followers may have come so far. */
@@ -64,7 +59,6 @@ export function emptyState(complete: boolean): ChangeState {
     complete,
     generation: crypto.randomUUID(),
     floor: null,
-    birth: null,
     buried: [],
     served: null,
     retold: false,

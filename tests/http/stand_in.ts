@@ -156,6 +156,7 @@ export class StandInTable implements TableHost {
       exact: true,
       quarantined: this.current.quarantined,
       lastContact: Date.now(),
+      floor: null,
       unsorted: false,
       changes: 0,
       resync: null,
