@@ -6,10 +6,12 @@
  *
  * @example
  * ```ts
+ * import { MisbehavingOrigin, records, status } from "./misbehaving_origin.ts";
  * await using origin = await MisbehavingOrigin.start(status(503), records('{"id":1}\n'));
- * await fetch(`${origin.url}/servers/0`); // 503
- * await fetch(`${origin.url}/servers/0`); // the record
- * origin.requests[1]?.path; // "/servers/0"
+ * const refused = await fetch(`${origin.url}/servers/0`); // 503
+ * await refused.body?.cancel();
+ * const answer = await fetch(`${origin.url}/servers/0`); // the record
+ * console.log(await answer.text(), origin.requests[1]?.path);
  * ```
  *
  * @module
