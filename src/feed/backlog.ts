@@ -7,26 +7,33 @@
 import { compareOrder, type Order } from "../protocol/cursor.ts";
 import type { Change } from "../store/change.ts";
 import type { ChangeEntry, ChangePlace } from "../store/change_entry.ts";
-import type { PageHints } from "../store/change_index.ts";
-import { lookUpChanges } from "../store/change_lookup.ts";
+import { lookUpChanges, type LookupPace } from "../store/change_lookup.ts";
+import type { PageHints } from "../store/change_reader.ts";
 import type { FeedTable } from "./host.ts";
 import { type Bytes, encodeLines, lineOf } from "./lines.ts";
 import { Turnstile } from "../base/turnstile.ts";
 
 /** Bytes of a chunk, as soon as it has so many. */
-const CHUNK_BYTES = 16 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 
-/** Rows looked up together. */
-const GROUP_ROWS = 50;
+/** Rows looked up together: so many as make a chunk, if they are like those before them. */
+const LEAST_ROWS = 4;
+const MOST_ROWS = 512;
 
 /** Readers that read from the store at the same time: more would only share its pace, and use memory. */
-const READERS = 4;
+const READERS = 2;
 
 /** A part of a backlog. */
 export interface BacklogChunk {
   readonly bytes: Bytes;
   /** Where the next one goes on. */
   readonly place: ChangePlace;
+}
+
+/** What is known of the rows from those that were read before. */
+interface Pace extends LookupPace {
+  /** How many to look up together. */
+  rows: number;
 }
 
 /** What to read. */
@@ -46,6 +53,7 @@ async function* slices(
   table: FeedTable,
   { from, to, rowsOnly }: BacklogRange,
   hints: PageHints = new Map(),
+  pace: Pace = { misses: 0, rows: MOST_ROWS },
 ): AsyncGenerator<{ changes: readonly Change[]; place: ChangePlace }> {
   const { index, kv, shape } = table;
   if (index === null) return;
@@ -54,9 +62,10 @@ async function* slices(
   let place = from;
   for (;;) {
     const { entries, done } = await index.read(place, to, hints);
-    for (let at = 0; at < entries.length; at += GROUP_ROWS) {
-      const group = entries.slice(at, at + GROUP_ROWS);
-      const changes = await lookUpChanges(source, group, wanted);
+    for (let at = 0; at < entries.length;) {
+      const group = entries.slice(at, at + pace.rows);
+      at += group.length;
+      const changes = await lookUpChanges(source, group, wanted, pace);
       const last = group.at(-1);
       if (last === undefined) break;
       place = last;
@@ -76,8 +85,9 @@ export async function* backlog(
 ): AsyncGenerator<BacklogChunk> {
   let { from } = range;
   const hints: PageHints = new Map();
+  const pace: Pace = { misses: 0, rows: LEAST_ROWS };
   for (;;) {
-    const chunk = await nextChunk(table, { ...range, from }, hints);
+    const chunk = await nextChunk(table, { ...range, from }, hints, pace);
     if (chunk === null) return;
     yield chunk;
     from = chunk.place;
@@ -88,13 +98,21 @@ async function nextChunk(
   table: FeedTable,
   range: BacklogRange,
   hints: PageHints,
+  pace: Pace,
 ): Promise<BacklogChunk | null> {
   const leave = await turnstile.enter();
   try {
     let text = "";
     let last: ChangePlace | null = null;
-    for await (const { changes, place } of slices(table, range, hints)) {
-      for (const { value } of changes) text += lineOf(value);
+    for await (const { changes, place } of slices(table, range, hints, pace)) {
+      let length = 0;
+      for (const { value } of changes) {
+        const line = lineOf(value);
+        length += line.length;
+        text += line;
+      }
+      const rows = Math.ceil(CHUNK_BYTES / Math.max(1, length / Math.max(1, changes.length)));
+      pace.rows = Math.min(MOST_ROWS, Math.max(LEAST_ROWS, Math.min(rows, 4 * pace.rows)));
       last = place;
       if (text.length >= CHUNK_BYTES) break;
     }

@@ -781,7 +781,10 @@ export class Replica {
     return { cursor, live: isLive(this.#state), originHead };
   }
 
-  /** Calls the listener whenever the cursor or the state may have changed. Returns how to end it. */
+  /**
+   * Calls the listener whenever the cursor or the state may have changed. Returns how to end it.
+   * @internal
+   */
   onProgress(listener: () => void): () => void {
     this.#onProgress.add(listener);
     return () => this.#onProgress.delete(listener);

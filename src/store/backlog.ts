@@ -12,7 +12,8 @@ import { compareOrder, type Order } from "../protocol/cursor.ts";
 import { field, type JsonObject, type Key } from "../protocol/record.ts";
 import type { Change } from "./change.ts";
 import type { ChangePlace } from "./change_entry.ts";
-import type { ChangeIndex, ChangeSlice, PageHints } from "./change_index.ts";
+import type { ChangeIndex } from "./change_index.ts";
+import type { ChangeSlice, PageHints } from "./change_reader.ts";
 import { compareKeys } from "./key_order.ts";
 import type { TableReader } from "./reader.ts";
 

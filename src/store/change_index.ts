@@ -23,29 +23,29 @@
 
 import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
 import type { Row } from "../protocol/record.ts";
-import {
-  type ChangeEntry,
-  type ChangePage,
-  type ChangePlace,
-  compareEntries,
-  entryBytes,
-  firstBehind,
-  isBehind,
-  packPages,
-  sortEntries,
-  unpackPage,
-} from "./change_entry.ts";
+import { between, type EntryBuffer, type SortedEntries } from "./change_buffer.ts";
+import { type ChangeEntry, type ChangePlace, sortEntries } from "./change_entry.ts";
 import { type Late, LateEntries } from "./change_late.ts";
+import { ChangeLog } from "./change_log.ts";
 import { ChangeKeeper } from "./change_keeper.ts";
+import {
+  type ChangePlan,
+  listed,
+  logged,
+  LOGGED_BYTES,
+  LOGGED_ENTRIES,
+  type PlannedRun,
+  planRuns,
+} from "./change_plan.ts";
+import { type ChangeSlice, type PageHints, readSlice } from "./change_reader.ts";
 import {
   dropEntries,
   dropLeftovers,
-  findPage,
   type IndexedTable,
-  PageGone,
   readPage,
   type WrittenRun,
 } from "./change_runs.ts";
+import { SignedState } from "./change_signing.ts";
 import {
   bury,
   type ChangeRun,
@@ -56,82 +56,18 @@ import {
   resyncEnds,
   stateBytes,
 } from "./change_state.ts";
-import { changeLogKey, changeLogPrefix, changePageKey, changeStateKey } from "./keys.ts";
+import { changeStateKey } from "./keys.ts";
 import { keyBytes } from "./limits.ts";
 import type { Operation } from "./operation.ts";
 import type { Decision } from "./plan.ts";
 
-/** Entries of the log before they become a run. */
-const LOG_ENTRIES = 8_192;
-
-/** Values of the log before they become a run: they are removed in one operation. */
-const LOG_VALUES = 256;
-
-/** Entries that are logged at once; more become a run. */
-const LOGGED_ENTRIES = 1_000;
-
-/** Bytes that are logged at once: one value. */
-const LOGGED_BYTES = 49_152;
-
-/** Entries given from the log at a time. */
-const SLICE_ENTRIES = 512;
-
-/** How often a reader begins anew whose pages are merged under its hands. */
-const ATTEMPTS = 5;
-
-/** One value of a plan. */
-interface PlannedValue {
-  readonly key: Deno.KvKey;
-  readonly value: ChangePage;
-  readonly bytes: number;
-}
-
-/** What the end of a run of commits adds to its operations. */
-export interface ChangePlan {
-  /** Pages that no state names yet: they may go into any operation before the last. */
-  readonly pages: readonly PlannedValue[];
-  /** Room that {@linkcode ChangePlan.finish} needs in the last operation. */
-  readonly mutations: number;
-  readonly bytes: number;
-  readonly keyBytes: number;
-  /** Adds the rest to the last operation, right before it is signed. */
-  finish(operation: Operation): void;
-}
-
-/** What becomes true when an operation is durable. */
-interface Staged {
-  readonly state: ChangeState;
-  readonly dropsLog: boolean;
-  readonly logged: readonly ChangeEntry[];
-  readonly isSilent: boolean;
-  /** All that is entered, sorted. */
-  readonly entries: readonly ChangeEntry[];
-}
-
-/** Entries in a reader's order, and whether there are no more. */
-export interface ChangeSlice {
-  readonly entries: readonly ChangeEntry[];
-  readonly done: boolean;
-}
-
-/** Where a reader is in each run: a hint that saves the search. */
-export type PageHints = Map<number, number>;
-
 export class ChangeIndex {
   readonly #table: IndexedTable;
   readonly #keeper: ChangeKeeper;
-  /** What readers see. */
-  #state: ChangeState;
-  /** As it will be when all that is on its way is durable. */
-  #next: ChangeState;
-  #isDirty = false;
-  /** Durable entries of the log, sorted. */
-  #log: ChangeEntry[] = [];
-  #logFirst = 0;
-  #logNext = 0;
-  /** Signed and not yet durable, in the order of their operations. */
-  #signed: (Staged | null)[] = [];
-  #staged: Staged | null = null;
+  readonly #state: SignedState;
+  readonly #log: ChangeLog;
+  /** Runs that are being merged: they don't grow. */
+  #sealed: ReadonlySet<number> = new Set();
   /** The run that grows, and its last entry. */
   #growing: { readonly id: number; readonly last: ChangeEntry } | null = null;
   /** Rows up to here may be stored without an entry; null where that can't be. */
@@ -150,22 +86,25 @@ export class ChangeIndex {
 
   private constructor(table: IndexedTable, high: Order | null) {
     this.#table = table;
-    this.#state = this.#next = emptyState(false);
+    this.#log = new ChangeLog(table.name);
+    this.#state = new SignedState(table.name, emptyState(false));
     this.#doubt = high;
     this.#cursor = table.cursor;
     this.#keeper = new ChangeKeeper(table, {
-      runs: () => this.#next.runs,
+      runs: () => this.#state.next.runs,
       seal: (runs) => {
-        if (runs.some((run) => run.id === this.#growing?.id)) this.#growing = null;
+        this.#sealed = new Set(runs.map((run) => run.id));
+        if (this.#growing !== null && this.#sealed.has(this.#growing.id)) this.#growing = null;
       },
-      total: () => this.#next.runs.reduce((sum, run) => sum + run.entries, this.#log.length),
-      valid: () => this.#next.valid,
-      isQuiet: () => this.#signed.length === 0 && !this.#isPlanning && !this.#isDirty,
+      total: () =>
+        this.#state.next.runs.reduce((sum, run) => sum + run.entries, this.#log.entries.length),
+      valid: () => this.#state.next.valid,
+      isQuiet: () => this.#state.underWay === 0 && !this.#isPlanning && !this.#state.isDirty,
       newRun: () => this.#newRun(),
       built: (runs) => this.#built(runs),
       merged: (old, merged, valid) => this.#merged(old, merged, valid),
       durable: () => this.#persist(),
-      isNamed: (run) => this.#state.runs.some(({ id }) => id === run.id),
+      isNamed: (run) => this.#state.durable.runs.some(({ id }) => id === run.id),
     });
   }
 
@@ -188,13 +127,11 @@ export class ChangeIndex {
     const { signal } = index.#keeper;
     if (value === null || !value.complete || afresh) {
       await dropEntries(table, signal);
-      index.#state = index.#next = {
-        ...emptyState(empty),
-        // Which deletions were forgotten before nobody knows.
-        floor: empty ? null : table.cursor,
-      };
+      // Which deletions were forgotten before nobody knows.
+      const state = { ...emptyState(empty), floor: empty ? null : table.cursor };
+      index.#state.reset(state);
       const operation = table.operation();
-      operation.set(changeStateKey(table.name), index.#state, stateBytes(index.#state));
+      operation.set(changeStateKey(table.name), state, stateBytes(state));
       await operation.commit();
       if (!empty) index.#keeper.build();
     } else {
@@ -210,37 +147,27 @@ export class ChangeIndex {
   }
 
   /** Ends what runs in the background. */
-  async close(): Promise<void> {
-    await this.#keeper.close();
+  close(): Promise<void> {
+    return this.#keeper.close();
   }
 
   /** Reads the index as it is stored: what was on its way may have failed. */
   async reload(high: Order | null): Promise<void> {
     const { name, store } = this.#table;
     const { value } = await store.writer.get<ChangeState>(changeStateKey(name));
-    this.#signed = [];
-    this.#staged = null;
-    this.#isRunning = this.#isPlanning = this.#isDirty = false;
+    this.#isRunning = this.#isPlanning = false;
     this.#doubt = high;
     this.#cursor = this.#table.cursor;
-    if (value !== null) await this.#load(value);
+    await this.#load(value ?? emptyState(false));
   }
 
   async #load(state: ChangeState): Promise<void> {
     const { name, store } = this.#table;
-    this.#state = this.#next = state;
-    const log: ChangeEntry[] = [];
-    const numbers: number[] = [];
-    for await (const entry of store.writer.list<ChangePage>({ prefix: changeLogPrefix(name) })) {
-      numbers.push(Number(entry.key.at(-1)));
-      for (const change of unpackPage(entry.value)) log.push(change);
-    }
-    this.#log = sortEntries(log);
-    this.#logFirst = numbers[0] ?? 0;
-    this.#logNext = (numbers.at(-1) ?? -1) + 1;
+    this.#state.reset(state);
+    await this.#log.load(store.writer);
     this.#growing = null;
     const last = state.runs.at(-1);
-    if (last !== undefined && last.pages > 0) {
+    if (last !== undefined && last.pages > 0 && !this.#sealed.has(last.id)) {
       const entry = (await readPage(store.writer, name, last.id, last.pages - 1)).at(-1);
       if (entry !== undefined) this.#growing = { id: last.id, last: entry };
     }
@@ -249,27 +176,30 @@ export class ChangeIndex {
 
   /** Whether every row has its entry. */
   get complete(): boolean {
-    return this.#state.complete;
+    return this.#state.durable.complete;
   }
 
   /** Changes when followers have to start over. */
   get generation(): string {
-    return this.#state.generation;
+    return this.#state.durable.generation;
   }
 
   /** The order below which a deletion may have been forgotten; null where none has. */
   get floor(): Order | null {
-    return floorOf(this.#state, this.#table.clock.now());
+    return floorOf(this.#state.durable, this.#table.clock.now());
   }
 
   /** Entries that are kept, those that don't count any more included. */
   get size(): number {
-    return this.#state.runs.reduce((sum, run) => sum + run.entries, this.#log.length);
+    return this.#state.durable.runs.reduce(
+      (sum, run) => sum + run.entries,
+      this.#log.entries.length,
+    );
   }
 
   /** Runs that are kept. */
   get runs(): readonly ChangeRun[] {
-    return this.#state.runs;
+    return this.#state.durable.runs;
   }
 
   // The writer's side.
@@ -296,16 +226,14 @@ export class ChangeIndex {
     const { cursor } = this.#table;
     if (this.#doubt === null || compareOrder(order, this.#doubt) > 0) return false;
     if (cursor !== null && compareOrder(order, cursor) < 0) return false;
-    const at = firstBehind(this.#log, { order, key }) - 1;
-    const before = this.#log[at];
-    return before === undefined || compareEntries(before, { order, key }) !== 0;
+    return !this.#log.has({ order, key });
   }
 
   /** During a resync, a change to what followers believe to have. */
   noteResynced(order: Order): void {
-    const { served, retold } = this.#next;
+    const { served, retold } = this.#state.next;
     if (retold || served === null || compareOrder(order, served) > 0) return;
-    this.#change({ retold: true });
+    this.#state.change({ retold: true });
   }
 
   /** A deletion was written. */
@@ -315,179 +243,135 @@ export class ChangeIndex {
 
   /** A resync begins; to be followed by a commit of the table's state. */
   resyncBegins(cursor: Order | null): void {
-    this.#next = resyncBegins(this.#next, cursor);
-    this.#stage();
+    this.#state.change(resyncBegins(this.#state.next, cursor));
+    this.#state.stage();
   }
 
   /** A resync ends; to be followed by a commit of the table's state. */
   resyncEnds(cursor: Order | null): void {
-    this.#next = resyncEnds(this.#next, cursor);
-    this.#stage();
+    this.#state.change(resyncEnds(this.#state.next, cursor));
+    this.#state.stage();
   }
 
   /** What to add to the last operations of a run of commits; null for nothing. */
-  plan(entries: ChangeEntry[], ttlMs: number): ChangePlan | null {
-    const isLogFull = (this.#log.length >= LOG_ENTRIES ||
-      this.#logNext - this.#logFirst >= LOG_VALUES) && this.#signed.length === 0;
+  plan(entries: EntryBuffer, ttlMs: number): ChangePlan | null {
     if (entries.length === 0) {
       this.#isRunning = false;
       return null;
     }
     this.#isPlanning = true;
-    sortEntries(entries);
-    const isLogged = entries.length <= LOGGED_ENTRIES &&
-      entries.reduce((sum, entry) => sum + entryBytes(entry), 0) <= LOGGED_BYTES;
-    const { pages, runs, late } = isLogged && !isLogFull
-      ? { pages: [], runs: [], late: entries }
-      : this.#planRuns(isLogFull ? sortEntries([...this.#log, ...entries]) : entries);
+    entries.sort();
+    const isLarge = entries.length > LOGGED_ENTRIES || entries.bytes > LOGGED_BYTES;
+    const isLogFull = !isLarge && this.#state.underWay === 0 && this.#log.isFull;
+    const few = isLarge ? [] : [...between(entries, 0, entries.length)];
+    const { pages, runs, late } = isLarge
+      ? this.#planRuns(entries)
+      : isLogFull
+      ? this.#planRuns(listed(sortEntries([...this.#log.entries, ...few])))
+      : { pages: [], runs: [], late: few };
     const packed = late.length === 0 ? null : logged(late);
-    const number = this.#logNext;
-    const dropped = isLogFull ? number - this.#logFirst : 0;
-    const key = changeLogKey(this.#table.name, number);
-    const logBytes = packed === null ? 0 : packed.bytes + 2 * keyBytes(key);
+    const dropped = isLogFull ? this.#log.values : 0;
+    const key = keyBytes(this.#log.nextKey);
     return {
       pages,
       mutations: dropped + 2,
-      bytes: dropped * keyBytes(key) + logBytes + stateBytes(this.#next) + 2_048,
-      keyBytes: 2 * keyBytes(key) + 2_048,
+      bytes: (dropped + 2) * key + (packed?.bytes ?? 0) + stateBytes(this.#state.next) + 2_048,
+      keyBytes: 2 * key + 2_048,
       finish: (operation) => {
-        for (let n = this.#logFirst; n < this.#logFirst + dropped; n++) {
-          operation.delete(changeLogKey(this.#table.name, n));
-        }
-        if (isLogFull) this.#logFirst = number;
-        if (packed !== null) {
-          operation.set(key, packed.page, packed.bytes);
-          this.#logNext = number + 1;
-        }
+        if (isLogFull) this.#log.drop(operation);
+        if (packed !== null) this.#log.set(operation, packed.page, packed.bytes);
         if (this.#buried !== null) {
-          this.#next = bury(this.#next, this.#buried, this.#table.clock.now(), ttlMs);
-          this.#isDirty = true;
+          const now = this.#table.clock.now();
+          this.#state.change(bury(this.#state.next, this.#buried, now, ttlMs));
           this.#buried = null;
         }
         for (const run of runs) this.#grow(run);
-        this.#stage({ dropsLog: isLogFull, logged: late, isSilent: !this.#isTold, entries });
+        this.#state.stage({ dropsLog: isLogFull, logged: late, isSilent: !this.#isTold, entries });
         this.#isRunning = this.#isPlanning = false;
       },
     };
   }
 
-  /** Sorted entries as pages: behind the run that grows where they follow it, else apart. */
-  #planRuns(entries: ChangeEntry[]) {
-    const { name } = this.#table;
-    const growing = this.#growing;
-    const from = growing === null ? 0 : firstBehind(entries, growing.last);
-    let late = entries.slice(0, from);
-    const pages: PlannedValue[] = [];
-    const runs: GrownRun[] = [];
-    const add = (part: ChangeEntry[], id: number, first: number, grows: boolean) => {
-      const last = part.at(-1);
-      if (last === undefined) return;
-      let count = 0;
-      for (const { page, bytes } of packPages(part)) {
-        pages.push({ key: changePageKey(name, id, first + count++), value: page, bytes });
-      }
-      runs.push({ id, pages: count, entries: part.length, last, grows });
-    };
-    if (late.length > LOGGED_ENTRIES || logged(late).bytes > LOGGED_BYTES) {
-      add(late, this.#newRun(), 0, false);
-      late = [];
-    }
-    const known = this.#next.runs.find((run) => run.id === growing?.id);
-    add(entries.slice(from), known?.id ?? this.#newRun(), known?.pages ?? 0, true);
-    return { pages, runs, late };
+  #planRuns(entries: SortedEntries) {
+    const id = this.#growing?.id;
+    const known = this.#state.next.runs.find((run) => run.id === id);
+    const growing = known === undefined || this.#growing === null
+      ? null
+      : { run: known, last: this.#growing.last };
+    return planRuns(this.#table.name, entries, growing, () => this.#newRun());
   }
 
-  #grow({ id, pages, entries, last, grows }: GrownRun): void {
-    const runs = this.#next.runs.filter((run) => run.id !== id);
-    const was = this.#next.runs.find((run) => run.id === id) ?? { id, pages: 0, entries: 0 };
-    const grown = { id, pages: was.pages + pages, entries: was.entries + entries };
+  #grow({ id, pages, from, to, last, grows }: PlannedRun): void {
+    const runs = this.#state.next.runs.filter((run) => run.id !== id);
+    const was = this.#state.next.runs.find((run) => run.id === id) ?? { id, pages: 0, entries: 0 };
+    const grown = { id, pages: was.pages + pages, entries: was.entries + to - from };
     // The one that grows is the last, which is how it is found again.
-    this.#next = { ...this.#next, runs: grows ? [...runs, grown] : [grown, ...runs] };
-    this.#isDirty = true;
+    this.#state.change({ runs: grows ? [...runs, grown] : [grown, ...runs] });
     if (grows) this.#growing = { id, last };
   }
 
   #newRun(): number {
-    const id = this.#next.nextRun;
-    this.#change({ nextRun: id + 1 });
+    const id = this.#state.next.nextRun;
+    this.#state.change({ nextRun: id + 1 });
     return id;
   }
 
-  #change(change: Partial<ChangeState>): void {
-    this.#next = { ...this.#next, ...change };
-    this.#isDirty = true;
-  }
-
-  #stage(more: Partial<Staged> = {}): void {
-    const nothing = { dropsLog: false, logged: [], isSilent: false, entries: [] };
-    this.#staged = { ...nothing, ...more, state: this.#next };
-  }
-
-  /** Adds the state to an operation where it has changed; every operation with the cursor is signed. */
+  /** Every operation with the cursor is signed, right before it is sent. */
   sign(operation: Operation): void {
-    const staged = this.#staged;
-    this.#staged = null;
-    this.#signed.push(staged);
-    if (staged === null) return;
-    this.#isDirty = false;
-    operation.set(changeStateKey(this.#table.name), staged.state, stateBytes(staged.state));
+    this.#state.sign(operation);
   }
 
   /** The operation that was signed longest ago is durable. */
   signed(): void {
-    const staged = this.#signed.shift();
+    const written = this.#state.settle();
     const { cursor } = this.#table;
     const before = this.#cursor;
     this.#cursor = cursor;
     if (this.#doubt !== null && cursor !== null && compareOrder(cursor, this.#doubt) > 0) {
       this.#doubt = null;
     }
-    if (staged === null || staged === undefined) return;
-    this.#state = staged.state;
-    if (staged.dropsLog) this.#log = [];
-    const [first] = staged.logged;
-    const last = this.#log.at(-1);
-    const isNext = first === undefined || last === undefined || compareEntries(last, first) < 0;
-    for (const entry of staged.logged) this.#log.push(entry);
-    if (!isNext) sortEntries(this.#log);
+    if (written === null) return;
     this.version++;
-    if (staged.isSilent) this.silent++;
-    this.#late.note(staged.entries, before, this.version);
+    if (written.entered !== null) {
+      const { dropsLog, logged, isSilent, entries } = written.entered;
+      this.#log.became(dropsLog, logged);
+      this.#late.note(entries, before, this.version);
+      if (isSilent) this.silent++;
+    }
     this.#keeper.look();
   }
 
   /** Writes the state by itself, as soon as nothing else is on its way. */
   async #persist(): Promise<void> {
     const { committer } = this.#table;
-    while (this.#isDirty) {
+    while (this.#state.isDirty) {
       await committer.idle();
       if (!committer.isIdle) continue;
-      if (!this.#isDirty) return;
+      if (!this.#state.isDirty) return;
       const operation = this.#table.operation();
-      this.#stage();
+      this.#state.stage();
       this.sign(operation);
       await committer.submit(operation, () => this.signed());
       await committer.idle();
     }
-    // Signed, perhaps, by somebody else's operation that is still on its way.
-    while (this.#signed.length > 0) await committer.idle();
+    while (this.#state.underWay > 0) await committer.idle();
   }
 
   #built(written: readonly WrittenRun[]): void {
     const valid = written.reduce((sum, run) => sum + run.entries, 0);
     // The one that grows stays the last.
-    const runs = [...written.map(bare), ...this.#next.runs];
-    this.#change({ complete: true, runs, valid });
+    const runs = [...written.map(bare), ...this.#state.next.runs];
+    this.#state.change({ complete: true, runs, valid });
   }
 
   #merged(old: readonly ChangeRun[], merged: WrittenRun, valid: number | null): void {
     const ids = new Set(old.map((run) => run.id));
-    const rest = this.#next.runs.filter((run) => !ids.has(run.id));
+    const rest = this.#state.next.runs.filter((run) => !ids.has(run.id));
     const runs = merged.pages === 0 ? rest : [bare(merged), ...rest];
     if (rest.length === 0 && merged.last !== null) {
       this.#growing = { id: merged.id, last: merged.last };
     }
-    this.#change({ runs, ...(valid === null ? {} : { valid }) });
+    this.#state.change({ runs, ...(valid === null ? {} : { valid }) });
   }
 
   // The readers' side.
@@ -498,77 +382,19 @@ export class ChangeIndex {
   }
 
   /** What lies behind a place, up to an order and inclusive, a few hundred entries at a time. */
-  async read(place: ChangePlace | null, upTo: Order, hints: PageHints): Promise<ChangeSlice> {
-    for (let attempt = 1;; attempt++) {
-      try {
-        return await this.#read(place, upTo, hints);
-      } catch (error) {
-        if (!(error instanceof PageGone) || attempt >= ATTEMPTS) throw error;
-        hints.clear();
-      }
-    }
-  }
-
-  async #read(place: ChangePlace | null, upTo: Order, hints: PageHints): Promise<ChangeSlice> {
-    const { runs } = this.#state;
-    const from = firstBehind(this.#log, place);
-    const found: ChangeEntry[] = this.#log.slice(from, from + SLICE_ENTRIES);
-    /** Nothing that was not read lies before it. */
-    let bound = from + SLICE_ENTRIES < this.#log.length ? found.at(-1) : undefined;
-    for (const run of runs) {
-      const page = await this.#page(run, place, hints);
-      if (page === null) continue;
-      for (const entry of page.entries) if (isBehind(entry, place)) found.push(entry);
-      const last = page.entries.at(-1);
-      if (!page.isLast && last !== undefined) {
-        if (bound === undefined || compareEntries(last, bound) < 0) bound = last;
-      }
-    }
-    const limit = bound;
-    const entries = sortEntries(found.filter((entry) =>
-      compareOrder(entry.order, upTo) <= 0 &&
-      (limit === undefined || compareEntries(entry, limit) <= 0)
-    ));
-    return { entries, done: limit === undefined || compareOrder(limit.order, upTo) > 0 };
-  }
-
-  /** A run's first page that holds something behind a place. */
-  async #page(run: ChangeRun, place: ChangePlace | null, hints: PageHints) {
+  read(place: ChangePlace | null, upTo: Order, hints: PageHints): Promise<ChangeSlice> {
     const { name, store } = this.#table;
-    let number = hints.get(run.id);
-    if (number === undefined || number > run.pages) {
-      number = await findPage(store.reader, name, run, place);
-    }
-    for (; number < run.pages; number++) {
-      const entries = await readPage(store.reader, name, run.id, number);
-      const last = entries.at(-1);
-      if (last === undefined || !isBehind(last, place)) continue;
-      hints.set(run.id, number);
-      return { entries, isLast: number === run.pages - 1 };
-    }
-    hints.set(run.id, number);
-    return null;
+    const snapshot = () => ({
+      kv: store.reader,
+      table: name,
+      runs: this.#state.durable.runs,
+      log: this.#log.entries,
+    });
+    return readSlice(snapshot, place, upTo, hints);
   }
 }
 
 /** A run as the state names it. */
 function bare({ id, pages, entries }: ChangeRun): ChangeRun {
   return { id, pages, entries };
-}
-
-/** What a plan adds to a run. */
-interface GrownRun {
-  readonly id: number;
-  readonly pages: number;
-  readonly entries: number;
-  readonly last: ChangeEntry;
-  readonly grows: boolean;
-}
-
-/** Entries as one value of the log. */
-function logged(entries: readonly ChangeEntry[]): { page: ChangePage; bytes: number } {
-  return {
-    page: { orders: entries.map(({ order }) => order), parts: entries.flatMap(({ key }) => key) },
-    bytes: entries.reduce((sum, entry) => sum + entryBytes(entry), 128),
-  };
 }

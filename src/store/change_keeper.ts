@@ -46,7 +46,7 @@ const FORGOTTEN = "a commit failed, and this has to be done again";
 /** The index's side of it. */
 export interface KeptIndex {
   runs(): readonly ChangeRun[];
-  /** These are about to be merged: from now on they don't grow. */
+  /** These are being merged, and must not grow; until the next call. */
   seal(runs: readonly ChangeRun[]): void;
   /** Entries that there are, and that counted when all were last looked at. */
   total(): number;
@@ -140,6 +140,7 @@ export class ChangeKeeper {
     };
     this.#work = run().finally(() => {
       this.#work = null;
+      this.#index.seal([]);
       this.look();
     });
   }

@@ -5,7 +5,8 @@
  */
 
 import { compareOrder, type Order } from "../protocol/cursor.ts";
-import { type ChangeEntry, firstBehind } from "./change_entry.ts";
+import { between, placeBehind, type SortedEntries } from "./change_buffer.ts";
+import type { ChangeEntry } from "./change_entry.ts";
 
 /** Entries that are kept. */
 const KEPT = 1_000;
@@ -24,23 +25,28 @@ export class LateEntries {
   #lost: { version: number; least: Order } | null = null;
 
   /** Takes note of sorted entries that became durable when the cursor stood at `cursor`. */
-  note(entries: readonly ChangeEntry[], cursor: Order | null, version: number): void {
+  note(entries: SortedEntries, cursor: Order | null, version: number): void {
     if (cursor === null) return;
-    const late = entries.slice(0, firstBehind(entries, { order: cursor, key: null }));
-    if (late.length === 0) return;
-    this.#kept.push({ version, entries: late });
-    this.#count += late.length;
+    const count = placeBehind(entries, { order: cursor, key: null });
+    if (count === 0) return;
+    if (count > KEPT) return this.#lose(version, entries.entry(0).order);
+    this.#kept.push({ version, entries: [...between(entries, 0, count)] });
+    this.#count += count;
     while (this.#count > KEPT) {
       const oldest = this.#kept.shift();
-      const least = oldest?.entries[0]?.order;
-      if (oldest === undefined || least === undefined) break;
+      const [first] = oldest?.entries ?? [];
+      if (oldest === undefined || first === undefined) break;
       this.#count -= oldest.entries.length;
-      const isLeast = this.#lost === null || compareOrder(least, this.#lost.least) < 0;
-      this.#lost = {
-        version: oldest.version,
-        least: isLeast || this.#lost === null ? least : this.#lost.least,
-      };
+      this.#lose(oldest.version, first.order);
     }
+  }
+
+  #lose(version: number, least: Order): void {
+    const lost = this.#lost;
+    this.#lost = lost === null ? { version, least } : {
+      version: Math.max(version, lost.version),
+      least: compareOrder(least, lost.least) < 0 ? least : lost.least,
+    };
   }
 
   /** What became durable after a version. */

@@ -9,7 +9,7 @@ import { stringifyJson } from "../protocol/json_text.ts";
 import type { JsonObject, Row } from "../protocol/record.ts";
 import type { Reject } from "../stream/rows.ts";
 import type { Change, CommitEvent } from "./change.ts";
-import type { ChangeEntry } from "./change_entry.ts";
+import { EntryBuffer } from "./change_buffer.ts";
 import { quarantineKey, rowKey, tombstoneKey } from "./keys.ts";
 import { largeBytes, writeParts } from "./large.ts";
 import { keyBytes, MAX_VALUE_BYTES, serializedBound } from "./limits.ts";
@@ -52,7 +52,7 @@ export class Run {
   #rows = 0;
   #changed = 0;
   /** Entries for the change index. */
-  #entries: ChangeEntry[] = [];
+  #entries = new EntryBuffer();
   readonly #wantsEvents: boolean;
 
   constructor(table: Table, observer: RunObserver, tombstoneTtlMs: number) {
@@ -173,7 +173,7 @@ export class Run {
   /** Adds the rows' entries to the change index: in one operation with the rows where that is one. */
   async #enter(): Promise<void> {
     const plan = this.#table.index?.plan(this.#entries, this.#ttlMs) ?? null;
-    this.#entries = [];
+    this.#entries = new EntryBuffer();
     if (plan === null) return;
     for (const { key, value, bytes } of plan.pages) {
       const length = keyBytes(key);
@@ -191,7 +191,7 @@ export class Run {
   #note(row: Row, decision: Decision): void {
     const { index, meta } = this.#table;
     if (index?.wants(row, decision)) {
-      this.#entries.push({ order: row.order, key: row.key });
+      this.#entries.add(row.order, row.key);
       if (row.deletedAt !== null) index.noteBuried(row.order);
       if (meta.resync !== null && meta.resync.phase !== "removing" && decision.changed) {
         index.noteResynced(row.order);

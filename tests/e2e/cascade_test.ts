@@ -56,12 +56,16 @@ Deno.test("a chain of three ends equal to the origin, though its middle is kille
   }
   // The first starts over, and the others learn of what it finds.
   for (let id = 1; id < 40; id += 2) origin.table.forget((id * 739) % 3001);
+  const before = origin.requests.length;
   const answer = await fetch(`http://127.0.0.1:${a.port}/tables/servers/resync`, {
     method: "POST",
     headers: { "sec-fetch-site": "same-origin" },
   });
   await answer.body?.cancel();
-  await waitFor(async () => (await a.status())?.table.sweep !== null, "a resync");
+  await waitFor(async () => {
+    const table = (await a.status())?.table;
+    return origin.requests.length > before && table?.sweep !== null && table?.live === true;
+  }, "a resync has read everything");
   origin.server.finishConnections();
   for (const process of [a, b, c]) await assertEqual(process, origin);
 });
