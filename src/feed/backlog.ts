@@ -121,8 +121,3 @@ async function nextChunk(
     leave();
   }
 }
-
-/** The changes of a range one by one, for programs. */
-export async function* changesOf(table: FeedTable, range: BacklogRange): AsyncGenerator<Change> {
-  for await (const { changes } of slices(table, range)) yield* changes;
-}

@@ -22,8 +22,9 @@ import {
 } from "../protocol/cursor.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import type { Key, KeyPart, RecordShape } from "../protocol/record.ts";
-import type { CommitEvent } from "../store/change.ts";
+import type { Change, CommitEvent } from "../store/change.ts";
 import type { ChangeIndex } from "../store/change_index.ts";
+import { changesSince } from "../store/change_since.ts";
 import { unstorable } from "../store/keys.ts";
 import { BEAT_MS } from "../store/lease.ts";
 import type { Outcome } from "../store/plan.ts";
@@ -779,6 +780,16 @@ export class Replica {
     const { cursor } = this.#open;
     const originHead = this.#open.meta.resync === null ? this.#reading?.asked.head ?? null : null;
     return { cursor, live: isLive(this.#state), originHead };
+  }
+
+  /**
+   * Changes from an order on, deletions included; null where they can't be told. For `/changes`.
+   * @internal
+   */
+  changesSince(since: Order): Promise<AsyncIterable<Change> | null> {
+    const { index, cursor } = this.#open;
+    const source = { kv: this.kv, table: this.table, shape: this.shape };
+    return Promise.resolve(index === null ? null : changesSince(index, source, since, cursor));
   }
 
   /**

@@ -37,8 +37,14 @@ import { keyBytes, MAX_KEY_BYTES } from "./limits.ts";
 /** The first part of every key that is not a row; no table may be called so. */
 export const SYSTEM = "lockstep";
 
-/** The version of the layout that this program writes. */
-export const LAYOUT_VERSION = 1;
+/**
+ * The version of the layout that this program writes.
+ *
+ * - 1: the first.
+ * - 2: the cursor entry also holds `floor` and `changes`; `table.ts` adds them when it opens a
+ *   table of an older store.
+ */
+export const LAYOUT_VERSION = 2;
 
 export const layoutKey: Deno.KvKey = [SYSTEM, "layout"];
 

@@ -74,10 +74,14 @@ async function createFile(path: string): Promise<void> {
   }
 }
 
-async function checkLayout(kv: Deno.Kv, path: string): Promise<void> {
-  const { value } = await kv.get<number>(layoutKey);
-  if (value === null) return;
-  if (value > LAYOUT_VERSION) {
+/**
+ * Refuses a store of a newer layout; marks an older one, or a new one, as ours. What an older
+ * layout lacks is added table by table, when each is opened for writing.
+ */
+async function checkLayout(kv: Deno.Kv, path: string, readOnly: boolean): Promise<void> {
+  const entry = await kv.get<number>(layoutKey);
+  const { value } = entry;
+  if (value !== null && value > LAYOUT_VERSION) {
     throw new LockstepError(
       `the store ${path} was written by a newer version (layout ${value}; this one knows ${LAYOUT_VERSION})`,
       {
@@ -87,6 +91,9 @@ async function checkLayout(kv: Deno.Kv, path: string): Promise<void> {
       },
     );
   }
+  if (readOnly || value === LAYOUT_VERSION) return;
+  // Should another process be first, it wrote the same.
+  await kv.atomic().check(entry).set(layoutKey, LAYOUT_VERSION).commit();
 }
 
 /** How a store is opened. */
@@ -117,12 +124,8 @@ export async function openStore(path: string, options: OpenOptions = {}): Promis
     }
     const writer = await Deno.openKv(file);
     handles.push(writer);
-    await checkLayout(writer, file);
-    if (!options.readOnly) {
-      // Before the second connection: while that sets itself up, a commit meets a locked database.
-      await writer.atomic().check({ key: layoutKey, versionstamp: null })
-        .set(layoutKey, LAYOUT_VERSION).commit();
-    }
+    // Before the second connection: while that sets itself up, a commit meets a locked database.
+    await checkLayout(writer, file, options.readOnly ?? false);
     // A memory store lives in its connection: a second one would see another store.
     const reader = file === ":memory:" || options.readOnly ? writer : await Deno.openKv(file);
     if (reader !== writer) {

@@ -53,23 +53,24 @@ function describe({ url, key, orderBy }: OriginIdentity): string {
 }
 
 /** The stored state under the given options, or a refusal. */
-function admit(stored: TableMeta | null, options: TableOptions, path: string): TableMeta {
+function admit(found: TableMeta | null, options: TableOptions, path: string): TableMeta {
   const { origin, table } = options;
-  if (stored === null) {
-    return {
-      cursor: options.since,
-      floor: null,
-      high: null,
-      origin,
-      rows: 0,
-      exact: true,
-      changes: 0,
-      quarantined: 0,
-      lastContact: null,
-      unsorted: false,
-      resync: null,
-    };
-  }
+  const fresh: TableMeta = {
+    cursor: options.since,
+    floor: null,
+    high: null,
+    origin,
+    rows: 0,
+    exact: true,
+    changes: 0,
+    quarantined: 0,
+    lastContact: null,
+    unsorted: false,
+    resync: null,
+  };
+  if (found === null) return fresh;
+  // A store of an older layout lacks what came later.
+  const stored: TableMeta = { ...fresh, ...found };
   if (sameIdentity(stored.origin, origin, true)) return stored;
   if (options.adopt && sameIdentity(stored.origin, origin, false)) {
     return { ...stored, origin, generation: null };

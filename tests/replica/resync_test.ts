@@ -164,7 +164,10 @@ Deno.test("an endless answer that goes quiet is no proof: a resync removes nothi
   await replica.live();
   for (let id = 1; id <= 5; id++) origin.table.forget(id);
   replica.replica.requestResync("the test wants it");
-  await replica.until(({ live, sweep }) => live && sweep?.state === "reading", "read again");
+  await replica.until(
+    ({ live, sweep, connections }) => live && connections === 2 && sweep?.state === "reading",
+    "read again",
+  );
   assert.equal((await rowsIn(await store.open(), "servers")).size, 20);
   origin.server.finishConnections();
   await replica.until(({ rows, sweep }) => rows === 15 && sweep === null, "swept at the clean end");

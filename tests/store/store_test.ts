@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { LAYOUT_VERSION, layoutKey } from "../../src/store/keys.ts";
+import { cursorKey, LAYOUT_VERSION, layoutKey } from "../../src/store/keys.ts";
+import type { TableMeta } from "../../src/store/meta.ts";
 import { storeFault } from "../../src/store/faults.ts";
 import { openStore, storeFile } from "../../src/store/store.ts";
 import { TableReader } from "../../src/store/reader.ts";
@@ -32,6 +33,26 @@ Deno.test("a store that a newer version wrote is refused", async () => {
     kind: "foreign-store",
     message: new RegExp(`${temp.path}.*newer version \\(layout ${LAYOUT_VERSION + 1}`),
   });
+});
+
+Deno.test("a store of an older layout is migrated in place, and goes on from its cursor", async () => {
+  await using origin = startTestOrigin({ rows: [{ id: 1 }, { id: 2 }], finite: true });
+  await using temp = await TempStore.create();
+  await replicateOnce(origin.url, { kv: temp.path });
+  const kv = await temp.open();
+  const cursor = cursorKey("servers");
+  const { floor: _floor, changes: _changes, ...older } = (await kv.get<TableMeta>(cursor)).value ??
+    assert.fail("nothing was replicated");
+  await kv.atomic().set(cursor, older).set(layoutKey, 1).commit();
+  const sent = origin.rowsSent;
+  origin.table.put({ id: 3 });
+  await replicateOnce(origin.url, { kv: temp.path });
+  assert.equal((await kv.get(layoutKey)).value, LAYOUT_VERSION);
+  assert.equal(origin.rowsSent - sent, 2, "the row at the cursor, and the new one");
+  const { value: meta } = await kv.get<TableMeta>(cursor);
+  assert.equal(meta?.floor, null);
+  assert.equal(meta?.changes, 1);
+  await assertTable(kv, origin.table.liveRows());
 });
 
 Deno.test("a store that is no database, or a damaged one, is refused with its path", async () => {
