@@ -23,7 +23,9 @@ const FAILED = 1;
 const WRONG_USAGE = 2;
 
 /** Runs a command line and returns the exit status. Never throws. */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(given: readonly string[]): Promise<number> {
+  // `deno task start -- …` hands the dashes on.
+  const args = given[0] === "--" ? given.slice(1) : given;
   try {
     const words = readWords(args, layout());
     if (isAnswer(words)) {

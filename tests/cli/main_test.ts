@@ -99,7 +99,7 @@ const ROWS = [
 Deno.test("--once fills the store; get, list and export read it; data is all there is on stdout", async () => {
   await using origin = startTestOrigin({ rows: ROWS, finite: true });
   await using folder = await TempFolder.create();
-  const filled = await run(["--url", origin.url, "--once", "--no-status"], folder.path);
+  const filled = await run(["--", "--url", origin.url, "--once", "--no-status"], folder.path);
   assert.equal(filled.code, 0, filled.stderr);
   assert.equal(filled.stdout, "");
   assert.match(filled.stderr, /live with 3 rows/);
@@ -143,7 +143,7 @@ Deno.test("a reader of the output that has had enough is no failure", async () =
   const rows = Array.from({ length: 3000 }, (_, id) => ({ id, filler: "x".repeat(300) }));
   await using origin = startTestOrigin({ rows, finite: true });
   await using folder = await TempFolder.create();
-  const filled = await run(["--url", origin.url, "--once", "--no-status"], folder.path);
+  const filled = await run(["--", "--url", origin.url, "--once", "--no-status"], folder.path);
   assert.equal(filled.code, 0, filled.stderr);
   for (const command of ["list", "export"]) {
     const child = program([command, "servers"], folder.path).spawn();
