@@ -17,7 +17,7 @@ import type { ChangePlace } from "../store/change_entry.ts";
 import { backlog } from "./backlog.ts";
 import type { FeedStream } from "./feed_stream.ts";
 import type { FeedTable } from "./host.ts";
-import { BLANK, type Bytes, encodeLines, HEARTBEAT_MS, lineOf } from "./lines.ts";
+import { beat, BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
 
 const log = logger("feed");
 
@@ -65,6 +65,11 @@ export class Pump {
   #chars = 0;
   /** From where to read back what was let go, null from the beginning; undefined for nothing. */
   #missed: Order | null | undefined;
+  /**
+   * Rows above this order were stored, but not covered by the cursor, before anybody listened;
+   * undefined where none were.
+   */
+  #unseen: Order | null | undefined;
   /** Changes that nobody was told of, when last looked at. */
   #silent = 0;
   /** The index's version then. */
@@ -82,17 +87,20 @@ export class Pump {
     return this.#members.size;
   }
 
-  /** Whether it reads back what it could not keep. */
-  get isReading(): boolean {
-    return this.#reading !== null;
+  /**
+   * Whether a reader may join: everything that was told so far can be read from the index, and
+   * what the cursor covers has been sent.
+   */
+  get isAtBoundary(): boolean {
+    return this.#reading === null && (this.#table.index?.isSettled ?? true);
   }
 
-  /** Resolves when everything that the cursor covers has been sent. */
-  async boundary(): Promise<void> {
+  /** Resolves when nothing is being read back for all readers. */
+  async read(): Promise<void> {
     while (this.#reading !== null) await this.#reading;
   }
 
-  /** Adds a reader; only at a {@linkcode boundary}. */
+  /** Adds a reader; only at a {@linkcode Pump.isAtBoundary boundary}. */
   join(stream: FeedStream): Membership {
     if (this.#members.size === 0) this.#start();
     const member: Member = { stream, waiting: [], waitingBytes: 0 };
@@ -119,7 +127,9 @@ export class Pump {
   }
 
   #start(): void {
-    this.#sent = this.#table.feedState().cursor;
+    const { cursor, isCovered } = this.#table.feedState();
+    this.#sent = cursor;
+    this.#unseen = isCovered ? undefined : cursor;
     this.#generation = this.#table.index?.generation ?? "";
     this.#silent = this.#table.index?.silent ?? 0;
     this.#version = this.#table.index?.version ?? 0;
@@ -128,7 +138,10 @@ export class Pump {
     const beating = new AbortController();
     const unsubscribe = this.#table.subscribe((event) => this.#committed(event));
     const ignore = this.#table.onProgress(() => this.#flush());
-    void this.#beat(beating.signal);
+    const push = () => {
+      for (const { stream } of [...this.#members]) stream.push(BLANK);
+    };
+    void beat(push, this.#clock, beating.signal);
     this.#stop = () => {
       unsubscribe();
       ignore();
@@ -146,13 +159,6 @@ export class Pump {
   #letGo(): void {
     this.#lines = [];
     this.#chars = 0;
-  }
-
-  async #beat(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.#clock.sleep(HEARTBEAT_MS, signal).catch(() => {});
-      if (!signal.aborted) { for (const { stream } of [...this.#members]) stream.push(BLANK); }
-    }
   }
 
   #committed(event: CommitEvent): void {
@@ -200,6 +206,11 @@ export class Pump {
     }
     this.#version = index.version;
     if (cursor === null) return;
+    const unseen = this.#unseen;
+    if (unseen !== undefined && (unseen === null || compareOrder(cursor, unseen) > 0)) {
+      this.#miss(unseen);
+      this.#unseen = undefined;
+    }
     if (this.#missed !== undefined) {
       if (this.#missed === null || compareOrder(cursor, this.#missed) >= 0) {
         this.#readBack(this.#missed, cursor);

@@ -11,8 +11,8 @@ import { lookUpChanges } from "../store/change_lookup.ts";
 import { backlog } from "./backlog.ts";
 import { FeedStream } from "./feed_stream.ts";
 import type { FeedTable } from "./host.ts";
-import { BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
-import { Pump } from "./pump.ts";
+import { beat, BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
+import { type Membership, Pump } from "./pump.ts";
 
 /** A reader that takes nothing of its backlog for so long is cut off, in milliseconds. */
 const STALL_MS = 60_000;
@@ -141,23 +141,21 @@ export class TableFeed {
     const begun = index.version;
     while (stream.open) {
       const { version } = index;
-      const { cursor } = this.#table.feedState();
-      const isLive = this.#table.feedState().live;
+      const { cursor, live } = this.#table.feedState();
       if (cursor !== null) {
         place = await this.#send(stream, place, cursor, isFirst && since === null);
         // What comes from now on may have the cursor's own order as well.
-        if (place !== null) place = { order: maxPlace(place, cursor), key: null };
+        // Not behind the cursor: it may have been taken back.
+        const isAhead = place !== null && compareOrder(place.order, cursor) > 0;
+        if (place !== null) place = { order: isAhead ? cursor : place.order, key: null };
       }
       if (isFirst) {
         isFirst = false;
-        if (isLive) stream.push(BLANK);
+        if (live) stream.push(BLANK);
       }
-      // Others are being sent a lot: this one is as quick by itself.
-      if (this.#pump.isReading && this.#table.feedState().cursor !== cursor) continue;
-      await this.#pump.boundary();
-      if (!stream.open) return;
+      const membership = await this.#join(stream, cursor);
       if (index.generation !== generation) return stream.cut("the table was resynced: ask again");
-      const membership = this.#pump.join(stream);
+      if (membership === null) continue;
       // The cursor may have moved over what was entered before, and nothing new be there.
       if ((index.version !== version || membership.from !== cursor) && membership.from !== null) {
         const { entries, least } = index.lateSince(begun);
@@ -169,6 +167,34 @@ export class TableFeed {
       if (membership.release()) return;
       if (place !== null) place = { order: place.order, key: null };
     }
+  }
+
+  /**
+   * Waits until the reader is one of those who get live rows; null where the cursor has moved on
+   * before that could be. Joins at the very moment when a run of commits is complete: under a
+   * steady stream the next one has begun an instant later.
+   */
+  #join(stream: FeedStream, cursor: Order | null): Promise<Membership | null> {
+    const { promise, resolve } = Promise.withResolvers<Membership | null>();
+    const waiting = new AbortController();
+    const done = (membership: Membership | null) => {
+      waiting.abort();
+      resolve(membership);
+    };
+    const look = () => {
+      if (waiting.signal.aborted) return;
+      if (!stream.open) done(null);
+      else if (this.#pump.isAtBoundary) done(this.#pump.join(stream));
+      else if (this.#table.feedState().cursor !== cursor) done(null);
+    };
+    look();
+    if (waiting.signal.aborted) return promise;
+    const ignore = this.#table.onProgress(look);
+    waiting.signal.addEventListener("abort", ignore, { once: true });
+    stream.over.signal.addEventListener("abort", look, { signal: waiting.signal });
+    void this.#pump.read().then(look);
+    void beat(() => stream.push(BLANK), this.#clock, waiting.signal);
+    return promise;
   }
 
   /** Sends a part of the backlog at the reader's pace. Returns where it ends. */
@@ -209,8 +235,4 @@ export class TableFeed {
     patience.abort();
     await late;
   }
-}
-
-function maxPlace({ order }: ChangePlace, cursor: Order): Order {
-  return compareOrder(order, cursor) < 0 ? order : cursor;
 }

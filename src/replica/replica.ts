@@ -62,12 +62,17 @@ const LOOK_MS = 250;
 /** Counting the rows holds the next request of a table that polls up for so long at most. */
 const COUNT_MS = 200;
 
+/** Rows that the cursor doesn't cover yet are waited for so long by those who ask for changes. */
+const COVER_MS = 2_000;
+
 const DAY_MS = 86_400_000;
 
 /** How far a table is, for its feed. */
 export interface FeedState {
   /** Everything up to here is stored, and may be passed on; null before the first record. */
   readonly cursor: Order | null;
+  /** Whether nothing is stored above the cursor. */
+  readonly isCovered: boolean;
   /** Whether that is all there is, as of the last contact with the origin. */
   readonly live: boolean;
   /** The origin's own head while the table catches up with it; null where it doesn't tell. */
@@ -396,13 +401,15 @@ export class Replica {
         await sink.paused(() => this.#remove());
       }
       if (isLive(this.#state) && this.#config.options.once) this.#interrupt.abort();
-      if (isLive(this.#state)) await this.#whileLive(reading, over);
+      if (isLive(this.#state)) await this.#whileLive(reading, proven, over);
     }
   }
 
   /** Sleeps without a timer until there is something to look at again. */
-  #whileLive(reading: Reading, over: AbortSignal): Promise<void> {
-    if (reading.asked.head !== null && !reading.hasHead && this.#open.meta.resync !== null) {
+  #whileLive(reading: Reading, proven: boolean, over: AbortSignal): Promise<void> {
+    // A proof that may still come, or has just come, ends a resync.
+    const { head, isEmpty } = reading.asked;
+    if (!proven && (head !== null || isEmpty) && this.#open.meta.resync !== null) {
       return Promise.resolve();
     }
     if (over.aborted) return Promise.resolve();
@@ -777,19 +784,39 @@ export class Replica {
    * @internal
    */
   feedState(): FeedState {
-    const { cursor } = this.#open;
-    const originHead = this.#open.meta.resync === null ? this.#reading?.asked.head ?? null : null;
-    return { cursor, live: isLive(this.#state), originHead };
+    const { cursor, meta } = this.#open;
+    const originHead = meta.resync === null ? this.#reading?.asked.head ?? null : null;
+    const isCovered = meta.high === null ||
+      (cursor !== null && compareOrder(cursor, meta.high) === 0);
+    return { cursor, isCovered, live: isLive(this.#state), originHead };
   }
 
   /**
    * Changes from an order on, deletions included; null where they can't be told. For `/changes`.
    * @internal
    */
-  changesSince(since: Order): Promise<AsyncIterable<Change> | null> {
-    const { index, cursor } = this.#open;
+  async changesSince(since: Order): Promise<AsyncIterable<Change> | null> {
+    const { index } = this.#open;
+    if (index === null || !await this.#covered(index)) return null;
     const source = { kv: this.kv, table: this.table, shape: this.shape };
-    return Promise.resolve(index === null ? null : changesSince(index, source, since, cursor));
+    return changesSince(index, source, since, this.#open.cursor);
+  }
+
+  /** Waits a moment for all that was told of to be in the index, and below the cursor. */
+  async #covered(index: ChangeIndex): Promise<boolean> {
+    const isCovered = () => index.isSettled && this.feedState().isCovered;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const ignore = this.onProgress(() => {
+      if (isCovered()) resolve();
+    });
+    const over = new AbortController();
+    if (!isCovered()) {
+      const late = this.#clock.sleep(COVER_MS, over.signal).catch(() => {});
+      await Promise.race([promise, late]);
+    }
+    over.abort();
+    ignore();
+    return isCovered();
   }
 
   /**

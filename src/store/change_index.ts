@@ -179,6 +179,11 @@ export class ChangeIndex {
     return this.#state.durable.complete;
   }
 
+  /** Whether all changes that were told have their entries: none is on its way. */
+  get isSettled(): boolean {
+    return !this.#isRunning && !this.#isPlanning && this.#state.underWay === 0;
+  }
+
   /** Changes when followers have to start over. */
   get generation(): string {
     return this.#state.durable.generation;
@@ -217,16 +222,20 @@ export class ChangeIndex {
     this.#isTold = isTold;
   }
 
+  /** Everything up to the cursor has come again: what was in doubt has its entry. */
+  caughtUp(cursor: Order | null): void {
+    const doubt = this.#doubt;
+    if (doubt !== null && cursor !== null && compareOrder(cursor, doubt) >= 0) this.#doubt = null;
+  }
+
   /** Whether a row needs an entry. */
   wants(row: Row, decision: Decision): boolean {
-    return decision.write || decision.changed || (this.#doubt !== null && this.#isDoubtful(row));
+    return decision.write || decision.changed || this.#isDoubtful(row);
   }
 
   #isDoubtful({ order, key }: Row): boolean {
-    const { cursor } = this.#table;
-    if (this.#doubt === null || compareOrder(order, this.#doubt) > 0) return false;
-    if (cursor !== null && compareOrder(order, cursor) < 0) return false;
-    return !this.#log.has({ order, key });
+    return this.#doubt !== null && compareOrder(order, this.#doubt) <= 0 &&
+      !this.#log.has({ order, key });
   }
 
   /** During a resync, a change to what followers believe to have. */
@@ -327,9 +336,8 @@ export class ChangeIndex {
     const { cursor } = this.#table;
     const before = this.#cursor;
     this.#cursor = cursor;
-    if (this.#doubt !== null && cursor !== null && compareOrder(cursor, this.#doubt) > 0) {
-      this.#doubt = null;
-    }
+    const doubt = this.#doubt;
+    if (doubt !== null && cursor !== null && compareOrder(cursor, doubt) > 0) this.#doubt = null;
     if (written === null) return;
     this.version++;
     if (written.entered !== null) {

@@ -46,7 +46,10 @@ export class SignedState {
 
   /** Takes a state as it is stored; what was on its way is forgotten. */
   reset(state: ChangeState): void {
-    this.durable = this.next = state;
+    // What the background writes has a number that the stored state may not know yet.
+    const nextRun = Math.max(state.nextRun, this.next.nextRun);
+    this.durable = state;
+    this.next = { ...state, nextRun };
     this.#signed = [];
     this.#staged = null;
     this.isDirty = false;

@@ -148,6 +148,7 @@ export class TableSink {
     this.#pinned = false;
     // All of it is here: an inversion that comes later can't take the cursor back behind it.
     this.#start = cursor;
+    this.#table.index?.caughtUp(cursor);
     const { untold } = this.#table;
     if (untold !== null && cursor !== null && compareOrder(cursor, untold) >= 0) {
       this.#table.untold = null;

@@ -8,6 +8,7 @@ import { EventReader } from "../http/request.ts";
 import { startTestOrigin } from "../support/reference_origin.ts";
 import { TempStore } from "../support/temp_store.ts";
 import { startReplica } from "../support/replicas.ts";
+import { betweenCommits } from "./between_commits.ts";
 
 Deno.test("with the feed a change stream that was away for long tells deletions, too", async () => {
   await using origin = startTestOrigin({ rows: [{ id: 1 }, { id: 2 }, { id: 3 }] });
@@ -26,5 +27,29 @@ Deno.test("with the feed a change stream that was away for long tells deletions,
     if (event?.event !== undefined) seen.push(`${event.event} ${JSON.parse(event.data).key}`);
   }
   assert.deepEqual(seen, ["put 2", "put 3", "delete 1"]);
+  app.close();
+});
+
+Deno.test("a change stream that begins between the commits of a run misses nothing of it", async () => {
+  await using origin = startTestOrigin({ rows: [{ id: 1 }] });
+  await using store = await TempStore.create();
+  await using replica = await startReplica(origin.url, { kv: store.path, feed: true });
+  await replica.reached(1000);
+  const app = createApp(replica.replicator);
+  await betweenCommits(replica, origin, async (since, isWaiting, isEnough) => {
+    let place = since;
+    for (;;) {
+      const request = new Request("http://localhost/tables/servers/changes", {
+        headers: { "last-event-id": place },
+      });
+      await using events = new EventReader(await app.fetch(request));
+      isWaiting();
+      // Who leaves too much unread is cut off, and comes back.
+      for (let event = await events.next(); event !== null; event = await events.next()) {
+        place = event.id ?? place;
+        if (isEnough(JSON.parse(event.data).value ?? {})) return;
+      }
+    }
+  });
   app.close();
 });

@@ -10,6 +10,7 @@ import { startTestOrigin } from "../support/reference_origin.ts";
 import { startReplica } from "../support/replicas.ts";
 import { TempStore } from "../support/temp_store.ts";
 import { waitFor } from "../support/wait_for.ts";
+import { betweenCommits } from "./between_commits.ts";
 import { startFeed } from "./feed_replica.ts";
 
 const ROWS = [{ id: 1, big: 9007199254740993n }, { id: 2 }, { id: 3, text: "x".repeat(200_000) }];
@@ -197,4 +198,21 @@ Deno.test("orders that are ISO times or integers beyond 2^53 are cursors like an
     assert.equal(status.rows, 5);
     assert.equal(status.head, String(head));
   }
+});
+
+Deno.test("a reader that comes between the commits of a run misses nothing of it", async () => {
+  await using origin = startTestOrigin({ rows: ROWS });
+  await using store = await TempStore.create();
+  await using feed = await startFeed(origin.url, { kv: store.path });
+  await feed.replica.reached(1002);
+  await betweenCommits(feed.replica, origin, async (since, isWaiting, isEnough) => {
+    await using lines = await Lines.open(`${feed.url}/${since}`);
+    for (let record: { id?: unknown } | null = null;;) {
+      const line = await lines.next();
+      record = line === "" ? null : JSON.parse(line);
+      // It has read what the cursor covers.
+      if (record === null) isWaiting();
+      else if (isEnough(record)) return;
+    }
+  });
 });
