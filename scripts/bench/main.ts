@@ -25,6 +25,7 @@ import { longRun } from "./scenarios/long_run.ts";
 import { protection } from "./scenarios/protection.ts";
 import { startUp } from "./scenarios/start_up.ts";
 import { steadyState } from "./scenarios/steady_state.ts";
+import { sweeping } from "./scenarios/sweep.ts";
 
 /** In the order in which they run and are reported. */
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -34,6 +35,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "start-up": startUp,
   idle,
   "long-run": longRun,
+  sweep: sweeping,
 };
 
 const FULL = { rows: 1_000_000, runs: 5, longRows: 10_000_000, steadySeconds: 10, idleSeconds: 60 };
@@ -46,7 +48,7 @@ ${Object.entries(SCENARIOS).map(([name, { about }]) => `  ${name.padEnd(12)} ${a
 
   --rows N        small records of a catch-up (default ${FULL.rows})
   --runs N        repetitions (default ${FULL.runs})
-  --long-rows N   records of the long run (default ${FULL.longRows})
+  --long-rows N   records of the long run and of the sweep (default ${FULL.longRows})
   --seconds N     length of a steady state (default ${FULL.steadySeconds})
   --idle N        seconds of idling (default ${FULL.idleSeconds})
   --shapes A,B    catch-up: small-in-order, small-random, large-in-order, large-random

@@ -28,9 +28,10 @@ export class BenchOrigin implements AsyncDisposable {
     return new BenchOrigin(await program.firstLine(), data, program);
   }
 
-  async turnTo(generation: number): Promise<void> {
-    await (await fetch(new URL(`/bench/${generation}`, this.url), { method: "POST" })).body
-      ?.cancel();
+  /** Serves another generation from now on, or only its first `rows` rows. */
+  async turnTo(generation: number, rows = this.data.rows): Promise<void> {
+    const url = new URL(`/bench/${generation}?rows=${rows}`, this.url);
+    await (await fetch(url, { method: "POST" })).body?.cancel();
   }
 
   async report(): Promise<OriginReport> {

@@ -2,7 +2,8 @@
  * The reference origin with finite answers and two more routes, in a process of its own:
  *
  * - `GET /bench` tells when each request's records were first asked for, and how many were sent;
- * - `POST /bench/N` serves generation N from then on, under the same URL.
+ * - `POST /bench/N` serves generation N from then on, under the same URL; with `?rows=N`, only so
+ *   many of its rows.
  *
  * @module
  */
@@ -30,8 +31,12 @@ class TimedSource implements Source {
     this.#source = sourceOf(data, 0);
   }
 
-  turnTo(generation: number): void {
-    this.#source = sourceOf(this.#data, generation);
+  turnTo(generation: number, rows: number): void {
+    this.#source = sourceOf({ ...this.#data, rows }, generation);
+  }
+
+  get rows(): number {
+    return this.#data.rows;
   }
 
   get orders() {
@@ -63,9 +68,12 @@ if (import.meta.main) {
     tables: { servers: source },
     finite: true,
     extra: (request) => {
-      const [, generation] = /^\/bench\/?(\d*)$/.exec(new URL(request.url).pathname) ?? [];
+      const { pathname, searchParams } = new URL(request.url);
+      const [, generation] = /^\/bench\/?(\d*)$/.exec(pathname) ?? [];
       if (generation === undefined) return null;
-      if (request.method === "POST") source.turnTo(Number(generation));
+      if (request.method === "POST") {
+        source.turnTo(Number(generation), Number(searchParams.get("rows") ?? source.rows));
+      }
       const report: OriginReport = { reads: source.reads, rowsSent: origin.rowsSent };
       return Response.json(report);
     },
