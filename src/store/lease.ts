@@ -13,13 +13,16 @@ import process from "node:process";
 import type { Clock } from "../base/clock.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import { beatKey, leaseKey } from "./keys.ts";
-import type { Fence } from "./operation.ts";
+import { type Fence, Operation } from "./operation.ts";
 
 /** A holder that gave no sign for so long is taken over: three missed beats. */
 export const LEASE_MS = 15_000;
 
 /** Between two beats. */
 export const BEAT_MS = 5_000;
+
+/** Serialised size of a beat at most. */
+const BEAT_BYTES = 256;
 
 /** Between two looks for a beat of a holder on another host. */
 const LOOK_MS = 1_000;
@@ -154,10 +157,15 @@ export class Lease {
 
   /** Gives a sign of life. Returns false when the table was taken over. */
   async beat(now: number): Promise<boolean> {
+    const operation = new Operation(this.#kv, this.fence);
+    this.sign(operation, now);
+    return (await operation.commit()).ok;
+  }
+
+  /** Adds a sign of life to an operation. */
+  sign(operation: Operation, now: number): void {
     const beat: Beat = { id: this.holder.id, time: now };
-    const result = await this.#kv.atomic().check(this.fence).set(beatKey(this.#table), beat)
-      .commit();
-    return result.ok;
+    operation.set(beatKey(this.#table), beat, BEAT_BYTES);
   }
 
   /** Gives the table free, if it is still ours. */

@@ -217,10 +217,15 @@ export class Table {
   }
 
   /** Changes the state and writes it at once. Returns the commit's versionstamp. */
-  async save(change: Partial<TableMeta>): Promise<string> {
+  save(change: Partial<TableMeta>): Promise<string> {
+    return this.#save(change, () => {});
+  }
+
+  async #save(change: Partial<TableMeta>, add: (operation: Operation) => void): Promise<string> {
     this.meta = { ...this.meta, ...change };
     const { cursor, changes } = this.meta;
     const operation = this.operation();
+    add(operation);
     this.sign(operation, cursor);
     let stamp = "";
     await this.committer.submit(operation, (versionstamp) => {
@@ -282,23 +287,27 @@ export class Table {
 
   /** A sign of life for the lease, and the time of the last contact for readers. */
   async beat(lastContact: number | null): Promise<void> {
+    const now = this.clock.now();
+    if (lastContact !== null && lastContact !== this.meta.lastContact) {
+      this.meta = { ...this.meta, lastContact };
+      // Readers in other processes want to know; a commit that is under way tells them anyway.
+      if (this.committer.isIdle) {
+        await this.#save({}, (operation) => this.#lease.sign(operation, now));
+        return;
+      }
+    }
     let isOurs: boolean;
     try {
-      isOurs = await this.#lease.beat(this.clock.now());
+      isOurs = await this.#lease.beat(now);
     } catch (error) {
       throw storeFault(this.store.path, error);
     }
-    if (!isOurs) {
-      throw new LockstepError(`table ${this.name} was taken over by another process`, {
-        kind: "lease-lost",
-        retry: "never",
-        hint: "run one process a table",
-      });
-    }
-    if (lastContact === null || lastContact === this.meta.lastContact) return;
-    this.meta = { ...this.meta, lastContact };
-    // Readers in other processes want to know; a commit that is under way tells them anyway.
-    if (this.committer.isIdle) await this.save({});
+    if (isOurs) return;
+    throw new LockstepError(`table ${this.name} was taken over by another process`, {
+      kind: "lease-lost",
+      retry: "never",
+      hint: "run one process a table",
+    });
   }
 
   /** Begins to remove a change index that is kept no longer. */
