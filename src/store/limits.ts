@@ -109,3 +109,18 @@ function flatBound(value: JsonObject): number | null {
 function stringBound(text: string): number {
   return STRING_BYTES + (WIDE.test(text) ? 2 : 1) * text.length;
 }
+
+/** Rows of one operation at most: there has to be room for the table's state. */
+export const OPERATION_ROWS = MAX_MUTATIONS - 2;
+
+/** Bytes that a row takes in an operation besides its text; roughly. */
+const ROW_OVERHEAD_BYTES = 128;
+
+/**
+ * How many rows fill an operation where so many have texts of so many UTF-16 units; a little less,
+ * as not all are of one size.
+ */
+export function rowsPerOperation(rows: number, length: number): number {
+  const bytes = 1.1 * length / Math.max(1, rows) + ROW_OVERHEAD_BYTES;
+  return Math.max(1, Math.min(OPERATION_ROWS, Math.floor(0.97 * MAX_OPERATION_BYTES / bytes)));
+}

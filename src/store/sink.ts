@@ -16,22 +16,14 @@
 
 import type { Clock } from "../base/clock.ts";
 import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
-import type { Row } from "../protocol/record.ts";
 import type { RowBatch } from "../stream/rows.ts";
 import { RowCounter } from "./count.ts";
-import { Frontier } from "./frontier.ts";
-import { MAX_OPERATION_BYTES } from "./limits.ts";
-import { lookUp } from "./lookup.ts";
-import { decide, type Decision } from "./plan.ts";
+import { Decider } from "./decider.ts";
+import { OPERATION_ROWS, rowsPerOperation } from "./limits.ts";
+import { Pace, QUIET_MS } from "./pace.ts";
 import { Run, type RunObserver } from "./run.ts";
 import type { Table } from "./table.ts";
 import { Window, type WindowOptions } from "./window.ts";
-
-/** Rows that are looked up, compared and put into operations together: an operation's worth. */
-const SLICE_ROWS = 998;
-
-/** Bytes that a row takes in an operation besides its text; roughly, to decide where to cut. */
-const ROW_OVERHEAD_BYTES = 128;
 
 /** Rows of a window of scattered keys at most. */
 const WINDOW_ROWS = 100_000;
@@ -43,19 +35,10 @@ const WINDOW_ROWS = 100_000;
 const WINDOW_LENGTH = 14 * 2 ** 20;
 
 /** Rows of one commit while following. */
-const FOLLOW_ROWS = SLICE_ROWS;
+const FOLLOW_ROWS = OPERATION_ROWS;
 
 /** Rows waiting behind a commit from which following would be slower than gathering. */
 const BEHIND_ROWS = 10_000;
-
-/** A gathering stream is quiet when nothing arrived for so long. */
-const QUIET_MS = 20;
-
-/** Over so long a stream's pace is taken. */
-const PACE_MS = 250;
-
-/** Rows in {@linkcode PACE_MS} below which following keeps up easily. */
-const SLOW_ROWS = 2_500;
 
 /** Who is told what the sink does. */
 export interface SinkObserver extends RunObserver {
@@ -81,18 +64,14 @@ export class TableSink {
   readonly #table: Table;
   readonly #options: SinkOptions;
   readonly #clock: Clock;
-  readonly #frontier: Frontier;
-  /** The cursor that the answer was asked for: where to return to if it turns out unsorted. */
-  #start: Order | null;
+  readonly #decider: Decider;
   readonly #windows: WindowOptions;
   #pending: Window;
   /** The last window of a stream that has just slowed down: still committed as gathered. */
   #gathered: Window | null = null;
   /** The window that is being committed. */
   #current: Window | null = null;
-  /** Rows that arrived since the pace was last taken. */
-  #recent = 0;
-  #arrived = 0;
+  readonly #pace = new Pace();
   #following = false;
   #flushing = false;
   #abandoned = false;
@@ -115,8 +94,7 @@ export class TableSink {
     this.#table = table;
     this.#options = options;
     this.#clock = table.clock;
-    this.#frontier = new Frontier(table.meta.high, empty);
-    this.#start = table.meta.cursor;
+    this.#decider = new Decider(table, empty, options.observer.awaitsEvents);
     this.#pinned = table.meta.unsorted;
     this.#following = options.following;
     this.#windows = { shape: table.shape, canPack: !options.isTransformed };
@@ -147,7 +125,7 @@ export class TableSink {
     }
     this.#pinned = false;
     // All of it is here: an inversion that comes later can't take the cursor back behind it.
-    this.#start = cursor;
+    this.#decider.start = cursor;
     this.#table.index?.caughtUp(cursor);
     const { untold } = this.#table;
     if (untold !== null && cursor !== null && compareOrder(cursor, untold) >= 0) {
@@ -227,8 +205,7 @@ export class TableSink {
     this.#greatest = maxOrder(this.#greatest, batch.maxOrder);
     this.#least ??= batch.minOrder;
     if (!batch.sorted && !this.#reached && !this.#sawInversion) this.#pin();
-    this.#arrived = this.#clock.now();
-    this.#recent += batch.rows.length;
+    this.#pace.note(batch.rows.length, this.#clock.now());
     this.#pending.add(batch);
     if (this.#following || this.#isFull()) this.#wake();
     else if (this.#patience === null) void this.#wait();
@@ -245,7 +222,7 @@ export class TableSink {
     if (this.#pinned) return;
     this.#pinned = true;
     const { meta } = this.#table;
-    this.#table.meta = { ...meta, cursor: this.#start, unsorted: true };
+    this.#table.meta = { ...meta, cursor: this.#decider.start, unsorted: true };
   }
 
   #isFull(): boolean {
@@ -272,20 +249,11 @@ export class TableSink {
   async #wait(): Promise<void> {
     const patience = new AbortController();
     this.#patience = patience;
-    let since = this.#clock.now();
-    this.#recent = this.#pending.left;
+    this.#pace.begin(this.#pending.left, this.#clock.now());
     try {
       while (!this.#following) {
         await this.#clock.sleep(QUIET_MS, patience.signal);
-        const now = this.#clock.now();
-        const isQuiet = now - this.#arrived >= QUIET_MS;
-        const isOver = now - since >= PACE_MS;
-        // Half a gale of rows that stalls for a moment is still a gale: it goes on being gathered.
-        const isSlow = isOver && this.#recent < SLOW_ROWS;
-        if (isOver) {
-          since = now;
-          this.#recent = 0;
-        }
+        const { isQuiet, isSlow } = this.#pace.look(this.#clock.now());
         const isDone = this.#pending.empty && this.#isSettled();
         if (this.#work !== null || !(isSlow || (isQuiet && !isDone))) continue;
         this.#following = isSlow;
@@ -389,27 +357,26 @@ export class TableSink {
   async #commit(window: Window): Promise<void> {
     const table = this.#table;
     const { observer } = this.#options;
-    const isOrdered = window.ascending;
-    const isFollowed = this.#isFollowed(window);
+    const manner = { isFollowed: this.#isFollowed(window), isOrdered: window.ascending };
     // Before the first of them is written: what a crash leaves of the window is compared later.
     table.meta = { ...table.meta, high: maxOrder(table.meta.high, window.maxOrder) };
     if (table.meta.cursor === null) {
       const floor = this.#pinned ? null : table.meta.floor ?? this.#least;
       table.meta = { ...table.meta, floor };
     }
-    this.#frontier.begin(window.maxOrder);
+    this.#decider.begin(window);
     const run = new Run(table, observer, this.#options.tombstoneTtlMs);
     for (const reject of window.rejects) {
       if (!await table.rejects.isNew(reject)) continue;
       await run.quarantine(reject);
       observer.quarantined(reject.reason);
     }
-    for (const rows of window.slices(SLICE_ROWS)) {
+    // Looked up, compared and put into operations together.
+    for (const rows of window.slices(OPERATION_ROWS)) {
       if (this.#abandoned) throw new Error("abandoned");
       // Readers of a live table see a prefix of the origin's order.
-      if (isFollowed) rows.sort((a, b) => compareOrder(a.order, b.order));
-      const decisions = await this.#decide(rows, isFollowed, isOrdered);
-      this.#frontier.note(rows);
+      if (manner.isFollowed) rows.sort((a, b) => compareOrder(a.order, b.order));
+      const decisions = await this.#decider.decide(rows, manner);
       for (const [i, row] of rows.entries()) {
         const decision = decisions[i];
         if (decision === undefined) continue;
@@ -420,77 +387,11 @@ export class TableSink {
       }
       this.#makeRoom();
     }
-    this.#frontier.end();
+    this.#decider.end();
     if (window.superseded > 0) observer.counted("stale", window.superseded);
     const target = maxOrder(table.meta.cursor, window.maxOrder);
     await run.end(this.#pinned ? table.meta.cursor : target, () => {
       if (!this.#pinned) table.advance(target);
     });
   }
-
-  /** What each row does: told without reading where nothing stored can be as new. */
-  async #decide(
-    rows: readonly Row[],
-    isFollowed: boolean,
-    isOrdered: boolean,
-  ): Promise<Decision[]> {
-    const table = this.#table;
-    const { resync } = table.meta;
-    // Also while its sweep is held: what the origin sends by then is not to be swept.
-    const began = resync === null || resync.phase === "removing" ? null : resync.began;
-    const isBlind = (row: Row) => !isFollowed && began === null && this.#frontier.isAhead(row);
-    const doubtful = rows.filter((row) => !isBlind(row));
-    if (doubtful.length === 0) {
-      const isNew = isOrdered && this.#frontier.extendsKeys(rows);
-      if (!isNew && rows.length > 0) this.#guess();
-      return rows.map((row) => blind(row, isNew));
-    }
-    // What is on its way may concern the same keys.
-    await table.committer.idle();
-    const { name, shape, store } = table;
-    const stored = await lookUp(store.reader, doubtful, { table: name, shape, began });
-    this.#frontier.forgetKeys();
-    if (doubtful.length < rows.length) this.#guess();
-    let next = 0;
-    return rows.map((row) => {
-      if (row !== doubtful[next]) return blind(row, false);
-      const was = stored[next++] ?? null;
-      const decision = decide(row, was);
-      if (decision.write && was?.directory) table.replaced.push(was.directory.version);
-      return this.#tell(row, decision);
-    });
-  }
-
-  /** Rows are written without looking: from here on their number is an estimate. */
-  #guess(): void {
-    this.#frontier.forgetKeys();
-    this.#table.counter = null;
-    if (this.#table.meta.exact) this.#table.meta = { ...this.#table.meta, exact: false };
-  }
-
-  /** A row that is stored already, but perhaps without anybody having been told, is told again. */
-  #tell(row: Row, decision: Decision): Decision {
-    const { untold } = this.#table;
-    if (decision.outcome !== "identical" || untold === null) return decision;
-    if (compareOrder(row.order, untold) > 0) return decision;
-    const side = this.#start === null ? 1 : compareOrder(row.order, this.#start);
-    // A row at the cursor may have come after the others of its order: whoever is promised every
-    // change is told of it again.
-    const isTold = side < 0 || (side === 0 && !this.#options.observer.awaitsEvents);
-    return isTold ? decision : { ...decision, changed: true };
-  }
-}
-
-/** How many rows of this size fill an operation; a little less, as not all are of one size. */
-function rowsPerOperation(rows: number, length: number): number {
-  const bytes = 1.1 * length / Math.max(1, rows) + ROW_OVERHEAD_BYTES;
-  return Math.max(1, Math.min(SLICE_ROWS, Math.floor(0.97 * MAX_OPERATION_BYTES / bytes)));
-}
-
-/** A row that is written without having been compared; `isNew` where it can't have been there. */
-function blind(row: Row, isNew: boolean): Decision {
-  if (row.deletedAt !== null) {
-    return { outcome: "deleted", write: true, changed: true, rows: 0 };
-  }
-  return { outcome: isNew ? "inserted" : "written", write: true, changed: true, rows: 1 };
 }

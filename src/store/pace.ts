@@ -1,0 +1,46 @@
+/**
+ * How fast rows arrive: whether a stream that is gathered has gone quiet, or become slow enough to
+ * be followed.
+ *
+ * @module
+ */
+
+/** A stream is quiet when nothing arrived for so long. */
+export const QUIET_MS = 20;
+
+/** Over so long a stream's pace is taken. */
+const PACE_MS = 250;
+
+/** Rows in {@linkcode PACE_MS} below which following keeps up easily. */
+const SLOW_ROWS = 2_500;
+
+/** The pace of one stream; times are milliseconds of one clock. */
+export class Pace {
+  #arrived = 0;
+  #recent = 0;
+  #since = 0;
+
+  /** Rows arrived. */
+  note(rows: number, now: number): void {
+    this.#arrived = now;
+    this.#recent += rows;
+  }
+
+  /** Takes the pace from now on, with the rows that wait already. */
+  begin(rows: number, now: number): void {
+    this.#since = now;
+    this.#recent = rows;
+  }
+
+  /**
+   * Looks at it. Half a gale of rows that stalls for a moment is quiet, but still a gale: only a
+   * whole {@linkcode PACE_MS} tells that a stream is slow.
+   */
+  look(now: number): { readonly isQuiet: boolean; readonly isSlow: boolean } {
+    const isQuiet = now - this.#arrived >= QUIET_MS;
+    if (now - this.#since < PACE_MS) return { isQuiet, isSlow: false };
+    const isSlow = this.#recent < SLOW_ROWS;
+    this.begin(0, now);
+    return { isQuiet, isSlow };
+  }
+}
