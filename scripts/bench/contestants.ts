@@ -16,6 +16,7 @@ import type { BenchOrigin } from "./origin.ts";
 import { Program, settleDisk, type Usage } from "./process.ts";
 import { startReplicator } from "./replicator.ts";
 import { storedRows } from "./verify.ts";
+import { V8_FLAGS } from "../permissions.ts";
 
 /** This program's name in the tables. */
 export const REPLICATOR = "lockstep-replicate";
@@ -63,9 +64,11 @@ function since({ data, generation }: Job): string {
   return generation === 0 ? "0" : String(baseOf(data, generation));
 }
 
-function deno(name: string, ...args: string[]): Program {
-  const flags = ["run", "-A", "--unstable-kv", script(name)];
-  return new Program(Deno.execPath(), [...flags, ...args], { stdout: true });
+const V8 = `--v8-flags=${V8_FLAGS.join(",")}`;
+
+function deno(flags: readonly string[], name: string, ...args: string[]): Program {
+  const all = ["run", "-A", "--unstable-kv", ...flags, script(name), ...args];
+  return new Program(Deno.execPath(), all, { stdout: true });
 }
 
 /** The replicator, stopping when it is up to date; `args` are further options. */
@@ -77,6 +80,7 @@ export function replicator(name: string, args: readonly string[] = ["--no-status
   };
 }
 
+/** With the replicator's own process settings: what is compared is the work. */
 function raw(name: string, order: "sorted" | "arrival"): Contestant {
   return {
     name,
@@ -84,7 +88,7 @@ function raw(name: string, order: "sorted" | "arrival"): Contestant {
     fromMemory: true,
     skips: (data) => order === "arrival" && data.keys !== "random",
     start: ({ data, generation }, file) =>
-      deno("raw_kv.ts", file, JSON.stringify(data), String(generation), order),
+      deno([V8], "raw_kv.ts", file, JSON.stringify(data), String(generation), order),
   };
 }
 
@@ -101,7 +105,7 @@ export async function findContestants(
     {
       name: "Deno script, 500 a kv.atomic",
       store: "kv",
-      start: (job, file) => deno("plain_deno.ts", job.origin.url, since(job), file),
+      start: (job, file) => deno([], "plain_deno.ts", job.origin.url, since(job), file),
     },
   ];
 
@@ -121,7 +125,7 @@ export async function findContestants(
   contestants.push({
     name: "Deno, node:sqlite, 1000 a transaction",
     store: "sqlite",
-    start: (job, file) => deno("deno_sqlite.ts", job.origin.url, since(job), file),
+    start: (job, file) => deno([], "deno_sqlite.ts", job.origin.url, since(job), file),
   });
 
   const tools = [

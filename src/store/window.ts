@@ -25,14 +25,14 @@ const PACKED_FROM = 5_000;
 /** Bytes of a block of texts. */
 const BLOCK_BYTES = 2 ** 20;
 
-/** Numbers of a column's first piece: a window's worth, so that few columns grow. */
-const COLUMN_NUMBERS = 2 ** 17;
+/** Numbers of a column's first piece: a window's worth and a chunk's, so that few columns grow. */
+const COLUMN_NUMBERS = 105_000;
 
 /** Blocks and columns kept for the next window, so that windows leave no garbage. */
 const spareBlocks: Uint8Array[] = [];
 const spareNumbers: Float64Array[] = [];
 const SPARE_BLOCKS = 40;
-const SPARE_NUMBERS = 8;
+const SPARE_NUMBERS = 6;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -82,9 +82,8 @@ class Packed {
   readonly #keys = new Column<KeyPart | Key>();
   readonly #orders = new Column<Order>();
   readonly #blocks: Uint8Array[] = [];
-  /** Where each text lies: its block times 2^32, and its first byte; and how many bytes it has. */
+  /** Where each text lies, as {@linkcode placeOf} says. */
   readonly #places = new Column<number>();
-  readonly #sizes = new Column<number>();
   #end = 0;
 
   get length(): number {
@@ -98,17 +97,20 @@ class Packed {
     const text = stringifyJson(row.value);
     // A UTF-16 unit makes three bytes at most.
     const most = text.length * 3;
+    if (most >= BLOCK_BYTES) {
+      this.#places.push(placeOf(this.#blocks.push(encoder.encode(text)) - 1, 0, 0));
+      // The next text begins a block.
+      this.#end = BLOCK_BYTES;
+      return;
+    }
     let block = this.#blocks.at(-1);
-    if (block === undefined || this.#end + most > block.length) {
-      block = most > BLOCK_BYTES
-        ? new Uint8Array(most)
-        : spareBlocks.pop() ?? new Uint8Array(BLOCK_BYTES);
+    if (block === undefined || this.#end + most > BLOCK_BYTES) {
+      block = spareBlocks.pop() ?? new Uint8Array(BLOCK_BYTES);
       this.#blocks.push(block);
       this.#end = 0;
     }
     const { written } = encoder.encodeInto(text, block.subarray(this.#end));
-    this.#places.push((this.#blocks.length - 1) * 2 ** 32 + this.#end);
-    this.#sizes.push(written);
+    this.#places.push(placeOf(this.#blocks.length - 1, this.#end, written));
     this.#end += written;
   }
 
@@ -123,9 +125,11 @@ class Packed {
 
   rowAt(at: number, shape: RecordShape): Row | null {
     const place = this.#places.at(at) ?? 0;
-    const from = place % 2 ** 32;
-    const block = this.#blocks[(place - from) / 2 ** 32];
-    const text = decoder.decode(block?.subarray(from, from + (this.#sizes.at(at) ?? 0)));
+    const size = place % BLOCK_BYTES;
+    const rest = (place - size) / BLOCK_BYTES;
+    const from = rest % BLOCK_BYTES;
+    const block = this.#blocks[(rest - from) / BLOCK_BYTES];
+    const text = decoder.decode(size === 0 ? block : block?.subarray(from, from + size));
     const row = readRow(parseJson(text), text.length, shape);
     return typeof row === "string" ? null : row;
   }
@@ -137,8 +141,16 @@ class Packed {
         spareBlocks.push(block);
       }
     }
-    for (const column of [this.#keys, this.#orders, this.#places, this.#sizes]) column.free();
+    for (const column of [this.#keys, this.#orders, this.#places]) column.free();
   }
+}
+
+/**
+ * The place of a text in one exact double: its block, its first byte, and how many it has; 0 for a
+ * text that has a block of its own.
+ */
+function placeOf(block: number, from: number, size: number): number {
+  return (block * BLOCK_BYTES + from) * BLOCK_BYTES + size;
 }
 
 /** How a window keeps its rows. */

@@ -73,7 +73,10 @@ Deno.test("a packed window hands out what one that is not packed does", () => {
   for (const keyOf of kinds) {
     const rows = Array.from({ length: 7_000 }, (_, n) => {
       const order = Math.floor(random() * 5);
-      return makeRow(keyOf(Math.floor(random() * 5_000)), order, n, random() < 0.2);
+      const row = makeRow(keyOf(Math.floor(random() * 5_000)), order, n, random() < 0.2);
+      // Now and then a text that fills a good part of a block, or more than one.
+      if (n % 500 === 250) row.value["text"] = "é".repeat(n * 50);
+      return row;
     });
     const shape = shapeOf(keyOf(0).length);
     const [packed, plain] = [true, false].map((canPack) => {
