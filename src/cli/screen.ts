@@ -13,9 +13,12 @@ import { writeError } from "./output.ts";
 import { formatProgress } from "./progress.ts";
 import type { Settings } from "./settings.ts";
 
-/** Between two looks at the status: often enough to read a rate, seldom enough to cost nothing. */
+/**
+ * Between two looks at the status: on a terminal often enough to read a rate; for a log, which gets
+ * a line in ten seconds at most, so seldom that an idle process costs nothing.
+ */
 const TERMINAL_MS = 200;
-const LOG_MS = 500;
+const LOG_MS = 5_000;
 
 /** Logging and progress, from now until it is disposed. */
 export class Screen {
