@@ -20,6 +20,7 @@ import { describeMachine } from "./machine.ts";
 import { markdown, type Section } from "./report.ts";
 import type { Scenario, Settings } from "./scenario.ts";
 import { catchUp } from "./scenarios/catch_up.ts";
+import { feed } from "./scenarios/feed.ts";
 import { idle } from "./scenarios/idle.ts";
 import { longRun } from "./scenarios/long_run.ts";
 import { protection } from "./scenarios/protection.ts";
@@ -32,6 +33,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "catch-up": catchUp,
   protection,
   steady: steadyState,
+  feed,
   "start-up": startUp,
   idle,
   "long-run": longRun,

@@ -43,6 +43,9 @@ export class BenchOrigin implements AsyncDisposable {
   }
 }
 
+/** The order of a live origin's first record; each further one's is higher by 1. */
+export const LIVE_BASE = 1_700_000_000_000;
+
 /** The reference origin with live changes, and endless answers unless asked otherwise. */
 export class LiveOrigin implements AsyncDisposable {
   readonly url: string;
@@ -53,10 +56,10 @@ export class LiveOrigin implements AsyncDisposable {
     this.#program = program;
   }
 
-  static async start(rows: number): Promise<LiveOrigin> {
+  static async start(rows: number, keys: Data["keys"] = "random"): Promise<LiveOrigin> {
     const script = fileURLToPath(new URL("../origin/main.ts", import.meta.url));
-    const args = ["run", "-A", script, "--data", "synthetic", "--keys", "random"];
-    args.push("--count", String(rows), "--port", "0");
+    const args = ["run", "-A", script, "--data", "synthetic", "--keys", keys];
+    args.push("--count", String(rows), "--base", String(LIVE_BASE), "--port", "0");
     const program = new Program(Deno.execPath(), args, { stdout: true });
     const { url } = JSON.parse(await program.firstLine());
     return new LiveOrigin(url, program);

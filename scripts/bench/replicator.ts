@@ -25,21 +25,38 @@ function freePort(): number {
   return listener.addr.port;
 }
 
+/** A replicator that is live. */
+export interface Serving {
+  readonly program: Program;
+  /** `http://HOST:PORT` of its status server. */
+  readonly status: string;
+}
+
 /** Starts the replicator with its status server, for good, and waits until it is live. */
+export async function startServing(
+  url: string,
+  kv: string,
+  args: readonly string[] = [],
+): Promise<Serving> {
+  const address = `127.0.0.1:${freePort()}`;
+  const status = `http://${address}`;
+  const program = startReplicator(url, kv, ["--status", address, ...args]);
+  const deadline = performance.now() + PATIENCE_MS;
+  while (performance.now() < deadline) {
+    const response = await fetch(`${status}/readyz`).catch(() => null);
+    await response?.body?.cancel();
+    if (response?.ok) return { program, status };
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await program.stop();
+  throw new Error(`the replicator was not live after ${PATIENCE_MS / 1000} s`);
+}
+
+/** The same, for those who don't talk to its server. */
 export async function startLive(
   url: string,
   kv: string,
   args: readonly string[] = [],
 ): Promise<Program> {
-  const status = `127.0.0.1:${freePort()}`;
-  const program = startReplicator(url, kv, ["--status", status, ...args]);
-  const deadline = performance.now() + PATIENCE_MS;
-  while (performance.now() < deadline) {
-    const response = await fetch(`http://${status}/readyz`).catch(() => null);
-    await response?.body?.cancel();
-    if (response?.ok) return program;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  await program.stop();
-  throw new Error(`the replicator was not live after ${PATIENCE_MS / 1000} s`);
+  return (await startServing(url, kv, args)).program;
 }
