@@ -11,6 +11,11 @@ const READ_ONLY = /readonly|read-only|EROFS|permission denied|EACCES|unable to o
 const FOREIGN = /not a database|malformed|corrupt|file is encrypted/i;
 const BUSY = /database is locked|database table is locked|busy/i;
 
+/** Whether another connection's commit was in the way of one: nothing was written. */
+export function isLocked(error: unknown): boolean {
+  return BUSY.test(messageOf(error));
+}
+
 /** A store failure as a {@linkcode LockstepError} that names the path and the next step. */
 export function storeFault(path: string, error: unknown): LockstepError {
   if (error instanceof LockstepError) return error;

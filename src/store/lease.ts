@@ -14,6 +14,7 @@ import type { Clock } from "../base/clock.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import { beatKey, leaseKey } from "./keys.ts";
 import { type Fence, Operation } from "./operation.ts";
+import { patiently } from "./patience.ts";
 
 /** A holder that gave no sign for so long is taken over: three missed beats. */
 export const LEASE_MS = 15_000;
@@ -146,8 +147,9 @@ export class Lease {
       const current = await kv.get<Holder>(leaseKey(table));
       if (current.value !== null) await outwait(kv, table, current.value, path, clock);
       const beat: Beat = { id: holder.id, time: clock.now() };
-      const taken = await kv.atomic().check(current)
-        .set(leaseKey(table), holder).set(beatKey(table), beat).commit();
+      const taking = kv.atomic().check(current)
+        .set(leaseKey(table), holder).set(beatKey(table), beat);
+      const taken = await patiently(() => taking.commit());
       if (taken.ok) {
         heldHere.add(holder.id);
         return new Lease(kv, table, holder, taken.versionstamp);
@@ -171,7 +173,8 @@ export class Lease {
   /** Gives the table free, if it is still ours. */
   async release(): Promise<void> {
     heldHere.delete(this.holder.id);
-    await this.#kv.atomic().check(this.fence)
-      .delete(leaseKey(this.#table)).delete(beatKey(this.#table)).commit();
+    const releasing = this.#kv.atomic().check(this.fence)
+      .delete(leaseKey(this.#table)).delete(beatKey(this.#table));
+    await patiently(() => releasing.commit());
   }
 }

@@ -11,12 +11,16 @@ import {
   MAX_SET_KEY_BYTES,
   OPERATION_HEADROOM,
 } from "./limits.ts";
+import { patiently } from "./patience.ts";
 
 /** The entry that every operation of a tenancy checks: set once by the holder of the lease. */
 export interface Fence {
   readonly key: Deno.KvKey;
   readonly versionstamp: string;
 }
+
+/** What became of an operation; not `ok` where its fence is gone. */
+export type CommitOutcome = Deno.KvCommitResult | Deno.KvCommitError;
 
 /** Mutations kept free for the cursor. */
 const RESERVED_MUTATIONS = 1;
@@ -59,7 +63,16 @@ export class Operation {
     this.#atomic.delete(key);
   }
 
-  commit(): Promise<Deno.KvCommitResult | Deno.KvCommitError> {
+  /** Sends it once; what another commit is in the way of fails (`isLocked`), and may be sent again. */
+  attempt(): Promise<CommitOutcome> {
     return this.#atomic.commit();
+  }
+
+  /**
+   * Sends it until no other commit is in the way. It may be sent after one that was sent later:
+   * the {@linkcode Committer} sees to the order of those that depend on it.
+   */
+  commit(): Promise<CommitOutcome> {
+    return patiently(() => this.attempt());
   }
 }

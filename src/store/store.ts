@@ -8,6 +8,7 @@ import { dirname, resolve } from "node:path";
 import { LockstepError } from "../protocol/errors.ts";
 import { storeFault } from "./faults.ts";
 import { LAYOUT_VERSION, layoutKey } from "./keys.ts";
+import { patiently } from "./patience.ts";
 
 /**
  * Page size of a store file that we create, in bytes.
@@ -93,7 +94,7 @@ async function checkLayout(kv: Deno.Kv, path: string, readOnly: boolean): Promis
   }
   if (readOnly || value === LAYOUT_VERSION) return;
   // Should another process be first, it wrote the same.
-  await kv.atomic().check(entry).set(layoutKey, LAYOUT_VERSION).commit();
+  await patiently(() => kv.atomic().check(entry).set(layoutKey, LAYOUT_VERSION).commit());
 }
 
 /** How a store is opened. */

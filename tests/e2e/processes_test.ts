@@ -126,6 +126,31 @@ Deno.test("processes that list the table while it is written see whole rows, and
   await assertTable(await store.open(), origin.table.liveRows());
 });
 
+Deno.test("two processes fill two tables of one store at the same time, and neither fails for it", async () => {
+  await using a = startTestOrigin({ name: "a", rows: rows(20_000) });
+  await using b = startTestOrigin({ name: "b", rows: rows(20_000) });
+  await using store = await TempStore.create();
+  // The other one begins, and takes its lease, while this one's commits are under way.
+  await using replica = await startReplica(a.url, { kv: store.path, table: "a" });
+  const other = await startWriter({ url: b.url, kv: store.path, table: "b" });
+  const kv = await store.open();
+  // Each of these is a commit or more, while the other fills its table.
+  let isFilled = false;
+  const filled = waitFor(async () => (await rowsIn(kv, "b")).size === 20_000, "the other is filled")
+    .then(() => isFilled = true);
+  for (let n = 1; !isFilled; n++) {
+    for (let id = 0; id < 500; id++) a.table.put({ id, n });
+    await replica.reached(20_999 + 500 * n);
+  }
+  await filled;
+  assert.deepEqual(replica.status.errors, []);
+  await replica.stop();
+  const { code } = await end(other, "SIGTERM");
+  assert.equal(code, 0);
+  await assertTable(kv, a.table.liveRows(), { table: "a" });
+  await assertTable(kv, b.table.liveRows(), { table: "b" });
+});
+
 /** A file system of so many megabytes; null where this user may not mount one. */
 async function mount(folder: string, megabytes: number): Promise<AsyncDisposable | null> {
   const run = async (...args: [string, ...string[]]) => {
