@@ -281,8 +281,12 @@ export class ChangeIndex {
     const packed = late.length === 0 ? null : logged(late);
     const dropped = isLogFull ? this.#log.values : 0;
     const key = keyBytes(this.#log.nextKey);
+    const state = this.#state;
     return {
       pages,
+      get mustWait() {
+        return state.isChanging;
+      },
       mutations: dropped + 2,
       bytes: (dropped + 2) * key + (packed?.bytes ?? 0) + stateBytes(this.#state.next) + 2_048,
       keyBytes: 2 * key + 2_048,

@@ -31,6 +31,12 @@ export interface ChangePlan {
   readonly mutations: number;
   readonly bytes: number;
   readonly keyBytes: number;
+  /**
+   * Whether everything that is on its way has to be durable before {@linkcode ChangePlan.finish}:
+   * of two operations in flight the earlier one can fail alone, and what it was to write is built
+   * on.
+   */
+  readonly mustWait: boolean;
   /** Adds the rest to the last operation, right before it is signed. */
   finish(operation: Operation): void;
 }

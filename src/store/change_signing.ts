@@ -60,6 +60,11 @@ export class SignedState {
     return this.#signed.length;
   }
 
+  /** Whether a state is among them: one that is built on it must not be stored without it. */
+  get isChanging(): boolean {
+    return this.#signed.some((staged) => staged !== null);
+  }
+
   change(change: Partial<ChangeState>): void {
     this.next = { ...this.next, ...change };
     this.isDirty = true;

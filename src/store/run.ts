@@ -175,16 +175,21 @@ export class Run {
     const plan = this.#table.index?.plan(this.#entries, this.#ttlMs) ?? null;
     this.#entries = new EntryBuffer();
     if (plan === null) return;
+    let isSent = false;
+    let hasPages = false;
+    const send = async () => {
+      isSent ||= hasPages;
+      await this.#send(this.#table.meta.cursor);
+    };
     for (const { key, value, bytes } of plan.pages) {
       const length = keyBytes(key);
-      if (!this.#operation.fits(1, 2 * length + bytes, length)) {
-        await this.#send(this.#table.meta.cursor);
-      }
+      if (!this.#operation.fits(1, 2 * length + bytes, length)) await send();
       this.#operation.set(key, value, bytes);
+      hasPages = true;
     }
-    if (!this.#operation.fits(plan.mutations, plan.bytes, plan.keyBytes)) {
-      await this.#send(this.#table.meta.cursor);
-    }
+    if (!this.#operation.fits(plan.mutations, plan.bytes, plan.keyBytes)) await send();
+    // The index's state must not name pages whose own operation has failed.
+    if (isSent || plan.mustWait) await this.#table.committer.idle();
     plan.finish(this.#operation);
   }
 
