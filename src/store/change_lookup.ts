@@ -76,10 +76,12 @@ async function listed(
   const limit = SPREAD * entries.length;
   const prefix = rowPrefix(reader.table);
   const start = rowKey(reader.table, keyAt(places[0]));
+  // Mostly they are neighbours, and what is read beyond them is read in vain.
+  const batchSize = Math.min(1000, entries.length + 1);
   let next = 0;
   let seen = 0;
   for await (
-    const entry of kv.list({ prefix, start }, { limit, batchSize: Math.min(1000, limit) })
+    const entry of kv.list({ prefix, start }, { limit, batchSize })
   ) {
     seen++;
     const key = entry.key.slice(1) as unknown as Key;
