@@ -4,7 +4,7 @@
  * @module
  */
 
-import { beatKey, cursorKey, SYSTEM } from "../store/keys.ts";
+import { beatKey, cursorKey, nextTableRange, tableOf } from "../store/keys.ts";
 import { type Holder, holderOf, LEASE_MS } from "../store/lease.ts";
 import type { TableMeta } from "../store/meta.ts";
 
@@ -32,15 +32,13 @@ export async function storedTables(kv: Deno.Kv, now: number): Promise<StoredTabl
 /** Steps from one table's keys to the next table's: a table may have millions of tombstones. */
 async function tableNames(kv: Deno.Kv): Promise<string[]> {
   const names: string[] = [];
-  const end = [`${SYSTEM}\0`];
-  for (let start: Deno.KvKey = [SYSTEM, ""];;) {
-    const next = await kv.list({ start, end }, { limit: 1 }).next();
-    if (next.done) return names;
-    const [, name] = next.value.key;
-    if (typeof name !== "string") return names;
-    if (next.value.key.length > 2) names.push(name);
-    // The smallest string after the name; two-part keys (the layout's version) are no table's.
-    start = next.value.key.length > 2 ? [SYSTEM, `${name}\0`] : [SYSTEM, name, ""];
+  for (let last: Deno.KvKey | null = null;;) {
+    const next: IteratorResult<Deno.KvEntry<unknown>> = await kv
+      .list(nextTableRange(last), { limit: 1 }).next();
+    if (next.done || typeof next.value.key[1] !== "string") return names;
+    last = next.value.key;
+    const name = tableOf(last);
+    if (name !== null) names.push(name);
   }
 }
 

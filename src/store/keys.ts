@@ -48,6 +48,25 @@ export const LAYOUT_VERSION = 2;
 
 export const layoutKey: Deno.KvKey = [SYSTEM, "layout"];
 
+/**
+ * Where the next table's keys begin, beside the rows: one look a table, however much each has.
+ *
+ * @param last the key that the look before gave; null for the first look
+ */
+export function nextTableRange(last: Deno.KvKey | null): Deno.KvListSelector {
+  const end = [`${SYSTEM}\0`];
+  const name = last?.[1];
+  if (last === null || typeof name !== "string") return { start: [SYSTEM, ""], end };
+  // The smallest string after the name; a two-part key may share its name with a table.
+  return { start: tableOf(last) === null ? [SYSTEM, name, ""] : [SYSTEM, `${name}\0`], end };
+}
+
+/** The table that a key beside the rows is of; null for those (of the layout) that are of none. */
+export function tableOf(key: Deno.KvKey): string | null {
+  const name = key[1];
+  return key.length > 2 && typeof name === "string" ? name : null;
+}
+
 export function rowKey(table: string, key: Key): Deno.KvKey {
   // Nearly every table has a single key field; the literal is faster than a spread.
   return key.length === 1 && key[0] !== undefined ? [table, key[0]] : [table, ...key];
