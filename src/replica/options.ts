@@ -8,6 +8,9 @@ import type { Clock } from "../base/clock.ts";
 import type { JsonObject } from "../protocol/record.ts";
 import type { CommitEvent } from "../store/change.ts";
 
+/** How long deletions are remembered where nothing else is said: 7 days. */
+export const TOMBSTONE_TTL_MS = 7 * 86_400_000;
+
 /** One table and where it comes from. */
 export interface SourceOptions {
   /** The endpoint; `{since}` in it is replaced by the cursor. */
@@ -66,15 +69,15 @@ export interface ReplicatorOptions {
   readonly tombstoneTtlMs?: number;
   /** The part of a table that a sweep may remove unasked, 0 to 1; default 0.5. */
   readonly shrinkLimit?: number;
-  /** Stop at the first record that can't be used, instead of quarantining it. */
+  /** Stop all tables at the first record that can't be used, instead of quarantining it. */
   readonly strict?: boolean;
   /** Bytes of the longest record; default 16 MiB. */
   readonly maxLineLength?: number;
   /**
    * From a record to what is stored in its place. Must keep the key and order fields as they are:
-   * where it doesn't, the replicator ends with an error. Return undefined to leave the record out
-   * (one that is in the table is then removed). A record for which it throws is quarantined. Of
-   * deletions, which it is not shown, only key, order and time are then kept.
+   * where it doesn't, the table's replication ends with an error. Return undefined to leave the
+   * record out (one that is in the table is then removed). A record for which it throws is
+   * quarantined. Of deletions, which it is not shown, only key, order and time are then kept.
    */
   readonly transform?: (record: JsonObject) => JsonObject | undefined;
   /**

@@ -6,17 +6,21 @@
 
 import process from "node:process";
 import { type Clock, systemClock } from "../base/clock.ts";
+import { logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { Endpoint } from "../origin/endpoint.ts";
 import { type Order, parseOrder } from "../protocol/cursor.ts";
-import { LockstepError } from "../protocol/errors.ts";
+import { LockstepError, messageOf } from "../protocol/errors.ts";
 import { DEFAULT_SHAPE, type RecordShape } from "../protocol/record.ts";
 import { SYSTEM } from "../store/keys.ts";
 import { openStore, type Store } from "../store/store.ts";
+import type { ReplicaConfig } from "./config.ts";
 import { hooksOf } from "./hook_options.ts";
 import type { ReplicatorOptions, SourceOptions } from "./options.ts";
-import { Replica, type ReplicaConfig } from "./replica.ts";
+import { Replica } from "./replica.ts";
 import type { ProcessStatus } from "./status.ts";
+
+const log = logger("replica");
 
 function usage(message: string, hint: string): LockstepError {
   return new LockstepError(message, { kind: "usage", retry: "never", hint });
@@ -57,11 +61,20 @@ function configure(
   return { name, endpoint, shape, since, options, clock };
 }
 
+/** Whether a table's failure ends the others, too: only what `strict` asks for does. */
+function endsAll(error: unknown): boolean {
+  return error instanceof LockstepError && error.kind === "bad-record";
+}
+
 /** The running copies of one or more tables. */
 export class Replicator implements AsyncDisposable {
   /** The tables by their names. */
   readonly tables: ReadonlyMap<string, Replica>;
-  /** Resolves when every table has ended; rejects with the first failure that can't be retried. */
+  /**
+   * Resolves when every table has ended; rejects then where one has ended by a failure that can't
+   * be retried, with the first such failure. One table's failure doesn't end the others (but for
+   * `strict`): its status is `failing` from then on, with the reason.
+   */
   readonly done: Promise<void>;
   readonly #store: Store;
   readonly #stop: AbortController;
@@ -81,19 +94,25 @@ export class Replicator implements AsyncDisposable {
   }
 
   async #run(replicas: readonly Replica[]): Promise<void> {
+    const failures: unknown[] = [];
+    const running = new Set(replicas);
     try {
-      const runs = replicas.map((replica) =>
-        replica.run(this.#stop.signal).catch((error: unknown) => {
-          this.#stop.abort();
-          throw error;
-        })
-      );
-      const ends = await Promise.allSettled(runs);
-      const failed = ends.find((end) => end.status === "rejected");
-      if (failed !== undefined) throw failed.reason;
+      await Promise.all(replicas.map(async (replica) => {
+        try {
+          await replica.run(this.#stop.signal);
+        } catch (error) {
+          failures.push(error);
+          if (endsAll(error)) this.#stop.abort();
+          // Of the last one's failure whoever waits for the end is told.
+          else if (running.size > 1) logEnd(replica.table, error);
+        } finally {
+          running.delete(replica);
+        }
+      }));
     } finally {
       this.#store.close();
     }
+    if (failures.length > 0) throw failures[0];
   }
 
   /**
@@ -148,6 +167,14 @@ export class Replicator implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+function logEnd(table: string, error: unknown): void {
+  log.error("{table}: given up, while the other tables go on: {error}; {hint}", {
+    table,
+    error: messageOf(error),
+    hint: error instanceof LockstepError ? error.hint : "see the log",
+  });
 }
 
 /**

@@ -14,7 +14,7 @@
  *   between answers, and one that fails keeps its reason on show while it tries again.
  * - `answered` after a failure means catching up until the opposite is known.
  * - `held` is live with a sweep that waits for approval.
- * - `stop` ends every state.
+ * - `stop` ends every state. A loop that a failure has ended doesn't stop: it stays `failing`.
  *
  * @module
  */

@@ -17,8 +17,9 @@
  * - `live`: up to date with the origin as of the last contact
  * - `held`: live, but a sweep waits for approval
  * - `waiting`: a failure that usually passes; retrying with backoff
- * - `failing`: a failure that wants a person; retrying at the slowest pace
- * - `stopped`: the loop has ended
+ * - `failing`: a failure that wants a person; retrying at the slowest pace, or, where another try
+ *   can't help, not any more: the table then waits for the process to be started again
+ * - `stopped`: the loop has ended as it was meant to
  */
 export type StateName =
   | "starting"

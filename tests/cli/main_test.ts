@@ -130,6 +130,17 @@ Deno.test("--once fills the store; get, list and export read it; data is all the
   assert.deepEqual(unknown, { code: 1, stdout: "", stderr: 'the store has no table "zones"\n' });
 });
 
+Deno.test("one table's failure is said at once, lets the others end, and is the exit status", async () => {
+  await using origin = startTestOrigin({ rows: ROWS, finite: true });
+  await using folder = await TempFolder.create();
+  const urls = ["--url", origin.url, "--url", `zones=${origin.url}/no/such/path`];
+  const ended = await run([...urls, "--once", "--no-status"], folder.path);
+  assert.equal(ended.code, 1);
+  assert.match(ended.stderr, /zones: .* 404/);
+  assert.match(ended.stderr, /servers: live with 3 rows/);
+  assert.equal((await run(["list", "servers"], folder.path)).stdout.trim().split("\n").length, 3);
+});
+
 Deno.test("reading a store that isn't there makes none", async () => {
   await using folder = await TempFolder.create();
   const { code, stdout, stderr } = await run(["list", "servers", "--kv", "gone"], folder.path);

@@ -1,0 +1,66 @@
+/**
+ * A table's signs of life: the lease is renewed, and what other processes ask for is taken.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { logger } from "../base/log.ts";
+import { LockstepError, messageOf } from "../protocol/errors.ts";
+import { BEAT_MS } from "../store/lease.ts";
+import { type RequestName, takeRequests } from "../store/requests.ts";
+import type { Table } from "../store/table.ts";
+import type { Journal } from "./journal.ts";
+
+const log = logger("replica");
+
+/** A loop that gave no sign for so long hangs: six missed beats. */
+const HANGING_MS = 6 * BEAT_MS;
+
+export class Heartbeat {
+  readonly #table: Table;
+  readonly #journal: Journal;
+  readonly #clock: Clock;
+  #beatAt: number;
+
+  constructor(table: Table, journal: Journal) {
+    this.#table = table;
+    this.#journal = journal;
+    this.#clock = table.clock;
+    this.#beatAt = table.clock.now();
+  }
+
+  /** False when a beat is overdue: the process hangs. */
+  get isOnTime(): boolean {
+    return this.#clock.now() - this.#beatAt < HANGING_MS;
+  }
+
+  /**
+   * Beats until the signal aborts.
+   *
+   * @param stopped aborts when the program ends: what fails from then on is no news
+   * @param asked told what another process asks for
+   * @throws {LockstepError} `lease-lost`
+   */
+  async run(
+    signal: AbortSignal,
+    stopped: AbortSignal,
+    asked: (name: RequestName) => void,
+  ): Promise<void> {
+    const table = this.#table;
+    while (!signal.aborted) {
+      await this.#clock.sleep(BEAT_MS, signal).catch(() => {});
+      if (signal.aborted) return;
+      this.#journal.metrics.sample(this.#clock.now());
+      try {
+        await table.beat(this.#journal.lastContact);
+        for (const name of await takeRequests(table.store.writer, table.name)) asked(name);
+      } catch (error) {
+        if (error instanceof LockstepError && error.kind === "lease-lost") throw error;
+        if (stopped.aborted) return;
+        log.warn("{table}: {message}", { table: table.name, message: messageOf(error) });
+      }
+      this.#beatAt = this.#clock.now();
+    }
+  }
+}

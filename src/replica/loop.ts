@@ -1,0 +1,192 @@
+/**
+ * The loop of one table: connect, read, wait, repeat.
+ *
+ * @module
+ */
+
+import { Backoff } from "../base/backoff.ts";
+import { type Answer, connect, type ConnectOptions } from "../origin/connect.ts";
+import { OriginClient } from "../origin/tls_client.ts";
+import {
+  compareOrder,
+  type Order,
+  type OrderKind,
+  orderKind,
+  parseOrder,
+  rewind,
+} from "../protocol/cursor.ts";
+import type { LockstepError } from "../protocol/errors.ts";
+import { storeFault } from "../store/faults.ts";
+import { Intake, type IntakeParts } from "./intake.ts";
+import { Reading } from "./reading.ts";
+
+/** The origin's head; null where it says none, or none that can be read. */
+function headOf({ head }: Answer, kind: OrderKind | undefined): Order | null {
+  if (head === null || head === "") return null;
+  try {
+    return parseOrder(head, kind);
+  } catch {
+    return null;
+  }
+}
+
+export class Loop implements Disposable {
+  readonly #parts: IntakeParts;
+  readonly #backoff: Backoff;
+  readonly #client: OriginClient;
+  /** The answer that is being read; null between answers. */
+  #intake: Intake | null = null;
+  #needsRecovery = false;
+  /** Cuts a pause, or the answer that is being read, short. */
+  #interrupt = new AbortController();
+
+  constructor(parts: IntakeParts) {
+    const { ca, cert, certKey } = parts.config.options;
+    this.#parts = parts;
+    this.#backoff = new Backoff(parts.config.clock);
+    this.#client = new OriginClient({
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(certKey === undefined ? {} : { certKey }),
+    });
+  }
+
+  /** What is noticed about the answer that is being read; null between answers. */
+  get reading(): Reading | null {
+    return this.#intake?.reading ?? null;
+  }
+
+  /** Whether a commit broke off: what is known of the table may not be what is stored. */
+  get needsRecovery(): boolean {
+    return this.#needsRecovery;
+  }
+
+  /** Goes round until the signal aborts or, with `once`, until up to date. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { config: { options }, journal } = this.#parts;
+    while (!signal.aborted) {
+      const failure = await this.#attempt(signal);
+      const isDone = options.once && failure === null && journal.isLive;
+      if (signal.aborted || isDone) return;
+      await this.#pause(failure, signal);
+    }
+  }
+
+  /** Goes round at once: cuts a pause, or the answer that is being read, short. */
+  interrupt(): void {
+    this.#interrupt.abort();
+  }
+
+  /** A sweep was approved: it is carried out beside the answer, or before the next one. */
+  approved(): void {
+    if (this.#intake === null) this.interrupt();
+    else this.#intake.look();
+  }
+
+  /** Closes what the origin is asked with. */
+  [Symbol.dispose](): void {
+    this.#client[Symbol.dispose]();
+  }
+
+  /** One request and its answer. Returns what went wrong, or null. */
+  async #attempt(signal: AbortSignal): Promise<LockstepError | null> {
+    const { table, resync } = this.#parts;
+    this.#interrupt = new AbortController();
+    const stop = AbortSignal.any([signal, this.#interrupt.signal]);
+    try {
+      if (this.#needsRecovery) await this.#recover();
+      await resync.prepare();
+      await this.#exchange(stop);
+      return null;
+    } catch (error) {
+      if (stop.aborted) return null;
+      const failure = storeFault(table.store.path, error);
+      // Whatever broke off a commit: what is stored is looked up before anything is written.
+      const kinds: readonly string[] = ["store", "store-full", "callback"];
+      if (kinds.includes(failure.kind)) this.#needsRecovery = true;
+      return failure;
+    } finally {
+      this.#intake = null;
+    }
+  }
+
+  async #recover(): Promise<void> {
+    await this.#parts.table.recover();
+    this.#needsRecovery = false;
+  }
+
+  async #exchange(stop: AbortSignal): Promise<void> {
+    const { config: { endpoint, clock }, table, journal, resync } = this.#parts;
+    const { cursor } = table.meta;
+    const since = this.#rewound(cursor);
+    journal.enter("connect");
+    const from = since ?? table.meta.floor ?? 0;
+    const answer = await connect(endpoint, from, this.#connectOptions(), clock, stop);
+    journal.metrics.connections++;
+    this.#backoff.answered();
+    journal.contact();
+    journal.enter("answered");
+    const kind = cursor === null ? undefined : orderKind(cursor);
+    const head = headOf(answer, kind);
+    await resync.checkGeneration(answer);
+    const isEmpty = answer.head === "";
+    const reading = new Reading({ since, cursor, head, isEmpty, date: answer.date });
+    const intake = new Intake(this.#parts, reading, await table.isEmpty());
+    this.#intake = intake;
+    await intake.run(answer, stop, () => this.interrupt());
+  }
+
+  /** Waits as the failure, or the lack of one, asks for. */
+  async #pause(failure: LockstepError | null, signal: AbortSignal): Promise<void> {
+    const { config: { options, clock }, table, journal, resync } = this.#parts;
+    if (failure === null) {
+      journal.metrics.reconnected("clean-end");
+      await this.#sleep(this.#backoff.ended(options.pollMs ?? 1_000), signal);
+      return;
+    }
+    journal.report(failure);
+    if (failure.retry === "never") throw failure;
+    // An origin that has forgotten what came before 0, too, is not to be helped by another try.
+    const { cursor, floor } = table.meta;
+    const isResync = failure.retry === "resync" && (cursor !== null || floor !== null);
+    if (isResync) resync.request(failure.message);
+    const wait = this.#backoff.failed(
+      failure.retry === "resync" && !isResync ? { retry: "slow" } : failure,
+    );
+    const isHopeless = failure.retry === "slow" ||
+      this.#backoff.failures >= (options.attempts ?? 5);
+    if (options.once && isHopeless) throw failure;
+    journal.nextAttempt = clock.now() + wait;
+    await this.#sleep(wait, signal);
+    journal.nextAttempt = null;
+    journal.metrics.reconnected(failure.kind);
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#interrupt.signal.aborted) this.#interrupt = new AbortController();
+    const stop = AbortSignal.any([signal, this.#interrupt.signal]);
+    await this.#parts.config.clock.sleep(ms, stop).catch(() => {});
+  }
+
+  #rewound(cursor: Order | null): Order | null {
+    const { config: { options: { overlap } }, table } = this.#parts;
+    const isFresh = cursor === null || table.meta.resync?.phase === "reading";
+    if (overlap === undefined || isFresh) return cursor;
+    const since = rewind(cursor, overlap);
+    if (since !== 0) return since;
+    // Asked from 0, the origin would leave out the deletions that have come since.
+    const { floor } = table.meta;
+    return floor !== null && compareOrder(floor, 1) < 0 ? floor : 1;
+  }
+
+  #connectOptions(): ConnectOptions {
+    const { connectTimeoutMs, idleTimeoutMs, headers, headerFile } = this.#parts.config.options;
+    return {
+      client: this.#client,
+      ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
+      ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
+      ...(headers === undefined ? {} : { headers }),
+      ...(headerFile === undefined ? {} : { headerFile }),
+    };
+  }
+}
