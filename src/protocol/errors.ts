@@ -33,7 +33,8 @@ export type ErrorKind =
  * - `soon`: the cause usually passes by itself; exponential backoff from half a second.
  * - `slow`: a person has to act (credentials, a wrong path); the backoff at its slowest.
  * - `resync`: the cursor is of no use to the origin any more; start again from `0`.
- * - `never`: trying again can't help; stop with exit status 1 (or 2 for `usage`).
+ * - `never`: trying again can't help; the table ends, and the process with exit status 1 (or 2 for
+ *   `usage`) when all of its tables have.
  */
 export type Retry = "soon" | "slow" | "resync" | "never";
 
