@@ -38,6 +38,12 @@ interface Member {
   waitingBytes: number;
 }
 
+/** Orders from one, null for the beginning, to another. */
+interface Gap {
+  readonly from: Order | null;
+  readonly to: Order | null;
+}
+
 /** One change that waits for the cursor. */
 interface Line {
   readonly order: Order;
@@ -54,6 +60,16 @@ export interface Membership {
   leave(): void;
 }
 
+/** Null is the beginning. */
+function lesser(a: Order | null, b: Order | null): Order | null {
+  if (a === null || b === null) return null;
+  return compareOrder(a, b) <= 0 ? a : b;
+}
+
+function isBehind(a: Order | null, b: Order | null): boolean {
+  return a !== null && (b === null || compareOrder(a, b) > 0);
+}
+
 export class Pump {
   readonly #table: FeedTable;
   readonly #clock: Clock;
@@ -63,14 +79,14 @@ export class Pump {
   #generation = "";
   #lines: Line[] = [];
   #chars = 0;
-  /** From where to read back what was let go, null from the beginning; undefined for nothing. */
-  #missed: Order | null | undefined;
+  /** What was let go, or never told, and is to be read back; null for nothing. */
+  #missed: Gap | null = null;
   /**
-   * Rows above this order were stored, but not covered by the cursor, before anybody listened;
-   * undefined where none were.
+   * The part of it that the cursor didn't cover when it was last looked at, and what was stored, but
+   * not covered, before anybody listened: behind `from`. Null for nothing.
    */
-  #unseen: Order | null | undefined;
-  /** Changes that nobody was told of, when last looked at. */
+  #uncovered: Gap | null = null;
+  /** The index's count of entries that nobody was told of, when last looked at. */
   #silent = 0;
   /** The index's version then. */
   #version = 0;
@@ -127,14 +143,14 @@ export class Pump {
   }
 
   #start(): void {
-    const { cursor, isCovered } = this.#table.feedState();
+    const { cursor, high } = this.#table.feedState();
     this.#sent = cursor;
-    this.#unseen = isCovered ? undefined : cursor;
+    this.#missed = null;
+    this.#uncovered = isBehind(high, cursor) ? { from: cursor, to: high } : null;
     this.#generation = this.#table.index?.generation ?? "";
     this.#silent = this.#table.index?.silent ?? 0;
     this.#version = this.#table.index?.version ?? 0;
     this.#letGo();
-    this.#missed = undefined;
     const beating = new AbortController();
     const unsubscribe = this.#table.subscribe((event) => this.#committed(event));
     const ignore = this.#table.onProgress(() => this.#flush());
@@ -153,7 +169,6 @@ export class Pump {
     this.#stop?.();
     this.#stop = null;
     this.#letGo();
-    this.#missed = undefined;
   }
 
   #letGo(): void {
@@ -163,7 +178,7 @@ export class Pump {
 
   #committed(event: CommitEvent): void {
     for (const { order, value } of event.changes) {
-      if (this.#missed !== undefined) {
+      if (this.#missed !== null) {
         this.#miss(order);
         continue;
       }
@@ -178,15 +193,12 @@ export class Pump {
     this.#letGo();
   }
 
-  /** What has this order was not kept, or never seen. */
-  #miss(order: Order | null): void {
+  /** What has these orders was not kept, or never told. */
+  #miss(from: Order | null, to: Order | null = from): void {
     const missed = this.#missed;
-    if (
-      missed === null || (missed !== undefined && order !== null && compareOrder(order, missed) > 0)
-    ) {
-      return;
-    }
-    this.#missed = order;
+    this.#missed = missed === null
+      ? { from, to }
+      : { from: lesser(missed.from, from), to: maxOrder(missed.to, to) };
   }
 
   /** Sends what the cursor covers by now. */
@@ -206,14 +218,15 @@ export class Pump {
     }
     this.#version = index.version;
     if (cursor === null) return;
-    const unseen = this.#unseen;
-    if (unseen !== undefined && (unseen === null || compareOrder(cursor, unseen) > 0)) {
-      this.#miss(unseen);
-      this.#unseen = undefined;
+    const uncovered = this.#uncovered;
+    if (uncovered !== null && isBehind(cursor, uncovered.from)) {
+      this.#miss(uncovered.from, uncovered.to);
+      this.#uncovered = null;
     }
-    if (this.#missed !== undefined) {
-      if (this.#missed === null || compareOrder(cursor, this.#missed) >= 0) {
-        this.#readBack(this.#missed, cursor);
+    const missed = this.#missed;
+    if (missed !== null) {
+      if (missed.from === null || compareOrder(cursor, missed.from) >= 0) {
+        this.#readBack(missed, cursor);
       }
       return;
     }
@@ -248,8 +261,12 @@ export class Pump {
   }
 
   /** Reads from the index what was let go. */
-  #readBack(from: Order | null, cursor: Order): void {
-    this.#missed = undefined;
+  #readBack({ from, to }: Gap, cursor: Order): void {
+    this.#missed = null;
+    // The cursor moves on window by window; what was let go may be of several.
+    if (isBehind(to, cursor)) {
+      this.#uncovered = { from: cursor, to: maxOrder(to, this.#uncovered?.to ?? null) };
+    }
     const place: ChangePlace | null = from === null ? null : { order: from, key: null };
     this.#reading = this.#sendRange(place, cursor).catch((error: unknown) => {
       log.warn("{table}: the feed can't read the change index: {error}", {

@@ -4,7 +4,7 @@
  * | header of the answer | |
  * | --- | --- |
  * | `lockstep-head` | everything up to this order is sent before the first blank line; empty for an empty table, missing while the copy is not complete |
- * | `lockstep-generation` | another one than before: what was asked for can't tell all that has changed; a follower starts over from 0 |
+ * | `lockstep-generation` | another one than before: what was asked for can't tell all that has changed; a follower starts over from 0, and sends the new one back with its requests |
  *
  * @module
  */
@@ -84,7 +84,7 @@ export class Feeds {
       throw error;
     }
     const finite = isTrue(c.req.query("finite"));
-    const refusal = feed.refusal(since, finite);
+    const refusal = feed.refusal(since, finite, c.req.header("lockstep-generation") ?? null);
     if (refusal !== null) {
       return problem(refusal.status, refusal.reason, refusal.status === 503 ? RETRY : {});
     }

@@ -6,6 +6,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
+import { messageOf } from "../protocol/errors.ts";
 import type { ChangeEntry, ChangePlace } from "../store/change_entry.ts";
 import { lookUpChanges } from "../store/change_lookup.ts";
 import { backlog } from "./backlog.ts";
@@ -52,8 +53,12 @@ export class TableFeed {
     return this.#streams.size;
   }
 
-  /** Why a request for what has this order or a later one can't be answered; null where it can. */
-  refusal(since: Order | null, finite: boolean): FeedRefusal | null {
+  /**
+   * Why a request for what has this order or a later one can't be answered; null where it can.
+   *
+   * @param generation the one that the reader has come so far in; null where it doesn't tell
+   */
+  refusal(since: Order | null, finite: boolean, generation: string | null): FeedRefusal | null {
     const { index, table } = this.#table;
     if (index === null) return { status: 404, reason: `${table} has no feed: --feed is not set` };
     if (!index.complete) {
@@ -70,11 +75,8 @@ export class TableFeed {
       }
       return { status: 410, reason: "since lies ahead of everything that is here: ask from 0" };
     }
-    const { floor } = index;
-    if (floor !== null && compareOrder(since, floor) < 0) {
-      return { status: 410, reason: "deletions since then are forgotten: ask from 0" };
-    }
-    return null;
+    if (index.reachesBackTo(since, generation)) return null;
+    return { status: 410, reason: "not everything that changed since can be told: ask from 0" };
   }
 
   /** An answer that ends with what there is now. */
@@ -109,7 +111,7 @@ export class TableFeed {
     if (head === null) this.#headless.add(stream);
     this.#ignore ??= this.#table.onProgress(() => this.#look());
     stream.over.signal.addEventListener("abort", () => this.#forget(stream), { once: true });
-    void this.#serve(stream, since).catch(() => stream.cut("the store could not be read"));
+    void this.#serve(stream, since).catch((error) => stream.cut(messageOf(error)));
     return { body: stream.body, head, generation: this.#table.index?.generation ?? "" };
   }
 
@@ -140,7 +142,6 @@ export class TableFeed {
     let isFirst = true;
     const begun = index.version;
     while (stream.open) {
-      const { version } = index;
       const { cursor, live } = this.#table.feedState();
       if (cursor !== null) {
         place = await this.#send(stream, place, cursor, isFirst && since === null);
@@ -156,8 +157,9 @@ export class TableFeed {
       const membership = await this.#join(stream, cursor);
       if (index.generation !== generation) return stream.cut("the table was resynced: ask again");
       if (membership === null) continue;
-      // The cursor may have moved over what was entered before, and nothing new be there.
-      if ((index.version !== version || membership.from !== cursor) && membership.from !== null) {
+      // The cursor may have moved over what was entered before, and nothing new be there. What was
+      // late counts from the beginning: an earlier turn may have ended without having joined.
+      if ((index.version !== begun || membership.from !== cursor) && membership.from !== null) {
         const { entries, least } = index.lateSince(begun);
         if (least !== null && place !== null && compareOrder(least, place.order) < 0) {
           place = { order: least, key: null };

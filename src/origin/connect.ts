@@ -28,6 +28,8 @@ export interface ConnectOptions {
   readonly idleTimeoutMs?: number;
   /** Request headers (`--header`), for the endpoint's own scheme, host and port only. */
   readonly headers?: readonly Header[];
+  /** The generation of the origin's feed that the cursor is of; null where none is known. */
+  readonly generation?: string | null;
   /** A file of request headers (`--header-file`), read at every call; they win over `headers`. */
   readonly headerFile?: string;
   /** The connections and certificates to use; default those of plain fetch. */
@@ -122,6 +124,7 @@ async function ask(
   const trusted = new Headers(strangers);
   const authorization = endpoint.authorization();
   if (authorization !== null) trusted.set("authorization", authorization);
+  if (options.generation) trusted.set("lockstep-generation", options.generation);
   overlay(trusted, checkHeaders(options.headers ?? []));
   if (options.headerFile !== undefined) overlay(trusted, await readHeaderFile(options.headerFile));
   const url = new URL(endpoint.requestUrl(cursor));

@@ -48,6 +48,8 @@ export interface FollowedReplica {
   /** Aborts when no more changes will come. */
   readonly ended: AbortSignal;
   subscribe(listener: (event: CommitEvent) => void): () => void;
+  /** Resolves when what was on its way before is stored, or has failed. */
+  settled(): Promise<void>;
 }
 
 /** The lesser of two cursors; null is the beginning. */
@@ -127,6 +129,8 @@ export async function* followReplica(
   try {
     let from = since;
     let deletions = since !== null;
+    // Of what was sent before anybody listened nobody is told.
+    await replica.settled();
     while (!stop.aborted) {
       waiting.restart();
       // Up to here the table is complete; beyond, rows may be missing that come later.

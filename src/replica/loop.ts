@@ -180,9 +180,11 @@ export class Loop implements Disposable {
   }
 
   #connectOptions(): ConnectOptions {
-    const { connectTimeoutMs, idleTimeoutMs, headers, headerFile } = this.#parts.config.options;
+    const { config, table } = this.#parts;
+    const { connectTimeoutMs, idleTimeoutMs, headers, headerFile } = config.options;
     return {
       client: this.#client,
+      generation: table.meta.generation ?? null,
       ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
       ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
       ...(headers === undefined ? {} : { headers }),

@@ -41,8 +41,8 @@ const COVER_MS = 2_000;
 export interface FeedState {
   /** Everything up to here is stored, and may be passed on; null before the first record. */
   readonly cursor: Order | null;
-  /** Whether nothing is stored above the cursor. */
-  readonly isCovered: boolean;
+  /** The greatest order that may be stored: above the cursor, rows may still be on their way. */
+  readonly high: Order | null;
   /** Whether that is all there is, as of the last contact with the origin. */
   readonly live: boolean;
   /** The origin's own head while the table catches up with it; null where it doesn't tell. */
@@ -255,12 +255,13 @@ export class Replica {
       get index() {
         const { index, cursor, meta } = open;
         // Above the cursor, and while something is on its way, rows may be ahead of the index.
-        const isSettled = cursor !== null && meta.high !== null &&
-          compareOrder(cursor, meta.high) === 0 && open.committer.isIdle;
-        return index?.complete && isSettled ? { index, upTo: cursor } : null;
+        const isCovered = cursor !== null && meta.high !== null &&
+          compareOrder(cursor, meta.high) === 0;
+        return index?.isCertain && isCovered ? { index, upTo: cursor } : null;
       },
       ended: this.#ended.signal,
       subscribe: (listener: (event: CommitEvent) => void) => this.subscribe(listener),
+      settled: () => this.#settled(),
     };
     return followReplica(followed, options);
   }
@@ -296,9 +297,7 @@ export class Replica {
   feedState(): FeedState {
     const { cursor, meta } = this.#open;
     const originHead = meta.resync === null ? this.#loop.reading?.asked.head ?? null : null;
-    const isCovered = meta.high === null ||
-      (cursor !== null && compareOrder(cursor, meta.high) === 0);
-    return { cursor, isCovered, live: this.#journal.isLive, originHead };
+    return { cursor, high: meta.high, live: this.#journal.isLive, originHead };
   }
 
   /**
@@ -307,14 +306,26 @@ export class Replica {
    */
   async changesSince(since: Order): Promise<AsyncIterable<Change> | null> {
     const { index } = this.#open;
+    await this.#settled();
     if (index === null || !await this.#covered(index)) return null;
     const source = { kv: this.kv, table: this.table, shape: this.shape };
     return changesSince(index, source, since, this.#open.cursor);
   }
 
+  /** Resolves when what was on its way before is stored, or has failed. */
+  #settled(): Promise<void> {
+    return this.#open.committer.idle().catch(() => {
+      // The loop learns of it by itself, and what is stored of it is told again.
+    });
+  }
+
   /** Waits a moment for all that was told of to be in the index, and below the cursor. */
   async #covered(index: ChangeIndex): Promise<boolean> {
-    const isCovered = () => index.isSettled && this.feedState().isCovered;
+    const isCovered = () => {
+      const { cursor, high } = this.feedState();
+      return index.isCertain &&
+        (high === null || (cursor !== null && compareOrder(cursor, high) === 0));
+    };
     const { promise, resolve } = Promise.withResolvers<void>();
     const ignore = this.onProgress(() => {
       if (isCovered()) resolve();

@@ -47,6 +47,7 @@ import {
 } from "./change_runs.ts";
 import { SignedState } from "./change_signing.ts";
 import {
+  type Buried,
   bury,
   type ChangeRun,
   type ChangeState,
@@ -54,6 +55,7 @@ import {
   floorOf,
   resyncBegins,
   resyncEnds,
+  retell,
   stateBytes,
 } from "./change_state.ts";
 import { changeStateKey } from "./keys.ts";
@@ -73,15 +75,16 @@ export class ChangeIndex {
   /** Rows up to here may be stored without an entry; null where that can't be. */
   #doubt: Order | null;
   #isRunning = false;
-  #isTold = true;
+  /** The run enters rows that are not written, nor told, again. */
+  #isUntold = false;
   #isPlanning = false;
-  #buried: Order | null = null;
+  #buried: Buried | null = null;
   readonly #late = new LateEntries();
   /** The durable cursor, as of the last operation. */
   #cursor: Order | null;
   /** Changes whenever there is something new to read. */
   version = 0;
-  /** Counts the runs of commits whose changes nobody was told of. */
+  /** Counts the runs of commits that entered something nobody was told of. */
   silent = 0;
 
   private constructor(table: IndexedTable, high: Order | null) {
@@ -127,8 +130,10 @@ export class ChangeIndex {
     const { signal } = index.#keeper;
     if (value === null || !value.complete || afresh) {
       await dropEntries(table, signal);
-      // Which deletions were forgotten before nobody knows.
-      const state = { ...emptyState(empty), floor: empty ? null : table.cursor };
+      // Which deletions were forgotten before nobody knows; nor, in the middle of a resync, what it
+      // has changed so far.
+      const retold = table.meta.resync === null ? {} : { served: high, retold: true };
+      const state = { ...emptyState(empty), floor: empty ? null : table.cursor, ...retold };
       index.#state.reset(state);
       const operation = table.operation();
       operation.set(changeStateKey(table.name), state, stateBytes(state));
@@ -159,6 +164,9 @@ export class ChangeIndex {
     this.#doubt = high;
     this.#cursor = this.#table.cursor;
     await this.#load(value ?? emptyState(false));
+    // It may have been stored all the same, and nobody have been told.
+    this.#late.note(listed(this.#log.entries), this.#cursor, this.version);
+    this.silent++;
   }
 
   async #load(state: ChangeState): Promise<void> {
@@ -179,6 +187,11 @@ export class ChangeIndex {
     return this.#state.durable.complete;
   }
 
+  /** Whether every row is known to have its entry at this moment. */
+  get isCertain(): boolean {
+    return this.complete && this.isSettled && this.#doubt === null;
+  }
+
   /** Whether all changes that were told have their entries: none is on its way. */
   get isSettled(): boolean {
     return !this.#isRunning && !this.#isPlanning && this.#state.underWay === 0;
@@ -192,6 +205,20 @@ export class ChangeIndex {
   /** The order below which a deletion may have been forgotten; null where none has. */
   get floor(): Order | null {
     return floorOf(this.#state.durable, this.#table.clock.now());
+  }
+
+  /**
+   * Whether everything that was changed at an order or later, deletions included, can be told to
+   * who has come so far.
+   *
+   * @param generation the one that it has come so far in; null where that isn't known
+   */
+  reachesBackTo(order: Order, generation: string | null): boolean {
+    const { floor } = this;
+    if (floor !== null && compareOrder(order, floor) < 0) return false;
+    const past = this.#state.durable.past ?? null;
+    // Who has exactly that order may have it from before as well as from after.
+    return past === null || compareOrder(order, past) > 0 || generation === this.generation;
   }
 
   /** Entries that are kept, those that don't count any more included. */
@@ -209,23 +236,30 @@ export class ChangeIndex {
 
   // The writer's side.
 
-  /**
-   * A run of commits begins.
-   *
-   * @param isTold whether its changes are told to those who listen
-   */
-  begin(high: Order | null, isTold: boolean): void {
+  /** A run of commits begins. */
+  begin(high: Order | null): void {
     // The one before was abandoned: its rows may be stored without entries.
     if (this.#isRunning) this.#doubt = maxOrder(this.#doubt, high);
     this.#isRunning = true;
-    this.#isPlanning = false;
-    this.#isTold = isTold;
+    this.#isPlanning = this.#isUntold = false;
+    const { cursor, resync } = this.#table.meta;
+    const served = this.#cursor;
+    if (resync !== null || served === null) return;
+    // The cursor is taken back, since the origin's answer is out of order: followers may have come
+    // farther than that.
+    if (cursor === null || compareOrder(cursor, served) < 0) {
+      this.#state.change({ served: maxOrder(this.#state.next.served, served) });
+    }
   }
 
   /** Everything up to the cursor has come again: what was in doubt has its entry. */
   caughtUp(cursor: Order | null): void {
     const doubt = this.#doubt;
     if (doubt !== null && cursor !== null && compareOrder(cursor, doubt) >= 0) this.#doubt = null;
+    const { next } = this.#state;
+    if (this.#table.meta.resync === null && next.served !== null) {
+      this.#state.change({ served: null });
+    }
   }
 
   /** Whether a row needs an entry. */
@@ -238,16 +272,25 @@ export class ChangeIndex {
       !this.#log.has({ order, key });
   }
 
-  /** During a resync, a change to what followers believe to have. */
-  noteResynced(order: Order): void {
+  /** A row is entered that is stored already, and that nobody is told of again. */
+  noteUntold(): void {
+    this.#isUntold = true;
+  }
+
+  /** A change; it may be one to what followers believe to have. */
+  noteRetold(order: Order): void {
     const { served, retold } = this.#state.next;
     if (retold || served === null || compareOrder(order, served) > 0) return;
     this.#state.change({ retold: true });
   }
 
   /** A deletion was written. */
-  noteBuried(order: Order): void {
-    this.#buried = maxOrder(this.#buried, order);
+  noteBuried(order: Order, expiresAt: number): void {
+    const buried = this.#buried;
+    this.#buried = buried === null ? { order, expiresAt } : {
+      order: compareOrder(order, buried.order) > 0 ? order : buried.order,
+      expiresAt: Math.min(expiresAt, buried.expiresAt),
+    };
   }
 
   /** A resync begins; to be followed by a commit of the table's state. */
@@ -298,8 +341,12 @@ export class ChangeIndex {
           this.#state.change(bury(this.#state.next, this.#buried, now, ttlMs));
           this.#buried = null;
         }
+        // At once: what comes next lies above the cursor that was taken back.
+        if (this.#table.meta.resync === null && this.#state.next.retold) {
+          this.#state.change(retell(this.#state.next));
+        }
         for (const run of runs) this.#grow(run);
-        this.#state.stage({ dropsLog: isLogFull, logged: late, isSilent: !this.#isTold, entries });
+        this.#state.stage({ dropsLog: isLogFull, logged: late, isSilent: this.#isUntold, entries });
         this.#isRunning = this.#isPlanning = false;
       },
     };

@@ -22,6 +22,7 @@ import {
 import type { ChangeRun } from "./change_state.ts";
 import type { Committer } from "./committer.ts";
 import { changeLogPrefix, changePageKey, changePagePrefix } from "./keys.ts";
+import type { TableMeta } from "./meta.ts";
 import type { Operation } from "./operation.ts";
 import type { Store } from "./store.ts";
 
@@ -32,8 +33,8 @@ export interface IndexedTable {
   readonly store: Store;
   readonly clock: Clock;
   readonly committer: Committer;
-  /** Rows in the table, or an estimate. */
-  readonly meta: { readonly rows: number };
+  /** As it will be: rows, or an estimate; the cursor; the resync that is under way. */
+  readonly meta: Pick<TableMeta, "rows" | "cursor" | "resync">;
   /** The durable cursor. */
   readonly cursor: Order | null;
   operation(): Operation;

@@ -15,7 +15,7 @@ import type { Operation } from "./operation.ts";
 export interface Entered {
   readonly dropsLog: boolean;
   readonly logged: readonly ChangeEntry[];
-  /** Whether nobody was told of it. */
+  /** Whether something is among it that nobody was told of. */
   readonly isSilent: boolean;
   /** All of it, sorted. */
   readonly entries: SortedEntries;

@@ -35,10 +35,18 @@ export interface ChangeState {
   readonly floor: Order | null;
   /** Deletions that are still remembered, oldest first. */
   readonly buried: readonly Buried[];
-  /** The greatest cursor before a resync that has not ended: followers may have come so far. */
+  /**
+   * The greatest cursor before it was taken back, by a resync that has not ended or by an origin
+   * that is out of order: followers may have come so far.
+   */
   readonly served: Order | null;
-  /** Whether the resync has changed what such followers believe to have. */
+  /** Whether something has changed since that such followers believe to have. */
   readonly retold: boolean;
+  /**
+   * How far those may have come who have to start over because of it; null where none has, and
+   * absent in a state of before this was kept.
+   */
+  readonly past?: Order | null;
   readonly runs: readonly ChangeRun[];
   readonly nextRun: number;
   /** Entries that counted when all of them were last looked at. */
@@ -77,12 +85,16 @@ export function floorOf({ floor, buried }: ChangeState, now: number): Order | nu
   return order;
 }
 
-/** The state after a deletion of an order that is remembered for `ttlMs` from now. */
-export function bury(state: ChangeState, order: Order, now: number, ttlMs: number): ChangeState {
+/** The state after deletions that are remembered for `ttlMs`. */
+export function bury(
+  state: ChangeState,
+  { order, expiresAt }: Buried,
+  now: number,
+  ttlMs: number,
+): ChangeState {
   const floor = floorOf(state, now);
   const buried = state.buried.filter((group) => group.expiresAt > now);
   const last = buried.at(-1);
-  const expiresAt = now + ttlMs;
   if (
     last !== undefined && expiresAt >= last.expiresAt && expiresAt < last.expiresAt + ttlMs / STEPS
   ) {
@@ -91,6 +103,18 @@ export function bury(state: ChangeState, order: Order, now: number, ttlMs: numbe
     buried.push({ expiresAt, order });
   }
   return { ...state, floor, buried };
+}
+
+/** The state where those who came as far as `served` have to start over. */
+function renewed(state: ChangeState): ChangeState {
+  const past = maxOrder(state.past ?? null, state.served);
+  return { ...state, generation: crypto.randomUUID(), past, served: null, retold: false };
+}
+
+/** The state after a change that who came as far as `served` can't learn of by asking from there. */
+export function retell(state: ChangeState): ChangeState {
+  const floor = maxOrder(state.floor, state.served);
+  return { ...renewed(state), floor };
 }
 
 /** The state when a resync begins from `0`; `cursor` is how far the table was. */
@@ -102,8 +126,7 @@ export function resyncBegins(state: ChangeState, cursor: Order | null): ChangeSt
 export function resyncEnds(state: ChangeState, cursor: Order | null): ChangeState {
   const { served, retold } = state;
   const isRewound = served !== null && (cursor === null || compareOrder(cursor, served) < 0);
-  const ended = { ...state, served: null, retold: false };
-  if (!retold && !isRewound) return ended;
+  if (!retold && !isRewound) return { ...state, served: null };
   // Who was behind the old cursor misses what the resync has found below it.
   const floor = isRewound ? cursor : served;
   const buried = isRewound
@@ -113,5 +136,5 @@ export function resyncEnds(state: ChangeState, cursor: Order | null): ChangeStat
         : { ...group, order: cursor }
     )
     : state.buried;
-  return { ...ended, generation: crypto.randomUUID(), floor, buried };
+  return { ...renewed(state), floor, buried };
 }

@@ -107,7 +107,8 @@ export class Decider {
     const side = this.start === null ? 1 : compareOrder(row.order, this.start);
     // A row at the cursor may have come after the others of its order: whoever is promised every
     // change is told of it again.
-    const isTold = side < 0 || (side === 0 && !this.#awaitsEvents);
+    const isTold = !this.#table.isLateUntold &&
+      (side < 0 || (side === 0 && !this.#awaitsEvents));
     return isTold ? decision : { ...decision, changed: true };
   }
 }

@@ -10,6 +10,7 @@ import type { JsonObject, Row } from "../protocol/record.ts";
 import type { Reject } from "../stream/rows.ts";
 import type { Change, CommitEvent } from "./change.ts";
 import { EntryBuffer } from "./change_buffer.ts";
+import type { ChangePlan } from "./change_plan.ts";
 import { quarantineKey, rowKey, tombstoneKey } from "./keys.ts";
 import { largeBytes, writeParts } from "./large.ts";
 import { keyBytes, MAX_VALUE_BYTES, serializedBound } from "./limits.ts";
@@ -34,10 +35,25 @@ export interface RunObserver {
   counted(outcome: Outcome, records: number): void;
   /** Rows were committed. The cursor moves on when the promise resolves. */
   committed(event: CommitEvent): void | Promise<void>;
-  /** Whether anybody wants events; without, none are made. */
+  /**
+   * Whether anybody wants events; asked when an operation is sent: who comes later waits until it is
+   * durable, and reads what is stored.
+   */
   wantsEvents(): boolean;
   /** Whether {@linkcode committed} must have returned before the cursor may move. */
   readonly awaitsEvents: boolean;
+}
+
+/** The last operation of a run. */
+interface RunEnd {
+  /** What it adds to the change index. */
+  readonly plan: ChangePlan | null;
+  /** Called when all of the run is durable. */
+  readonly durable: () => void;
+}
+
+function changeOf({ key, order, deletedAt, value }: Row): Change {
+  return { kind: deletedAt === null ? "put" : "delete", key, order, value };
 }
 
 export class Run {
@@ -48,20 +64,19 @@ export class Run {
   readonly #tombstonePrefixBytes: number;
   readonly #outcomes = new Map<Outcome, number>();
   #operation: Operation;
-  #changes: Change[] = [];
+  /** What the operation changes. */
+  #told: Row[] = [];
   #rows = 0;
   #changed = 0;
   /** Entries for the change index. */
   #entries = new EntryBuffer();
-  readonly #wantsEvents: boolean;
 
   constructor(table: Table, observer: RunObserver, tombstoneTtlMs: number) {
     this.#table = table;
     this.#observer = observer;
     this.#ttlMs = tombstoneTtlMs;
     this.#operation = table.operation();
-    this.#wantsEvents = observer.wantsEvents();
-    table.index?.begin(table.meta.high, this.#wantsEvents);
+    table.begin();
     this.#rowPrefixBytes = keyBytes(rowKey(table.name, []));
     this.#tombstonePrefixBytes = keyBytes(tombstoneKey(table.name, []));
   }
@@ -87,7 +102,10 @@ export class Run {
   /** Adds a row; returns a promise only where something has to be sent first. */
   add(row: Row, decision: Decision): Promise<void> | undefined {
     this.#outcomes.set(decision.outcome, (this.#outcomes.get(decision.outcome) ?? 0) + 1);
-    if (decision.write) {
+    // A deletion that gets its entry only now is remembered from now on, as the index will say.
+    const isRenewed = row.deletedAt !== null && decision.outcome === "identical" &&
+      this.#table.index?.wants(row, decision);
+    if (decision.write || isRenewed) {
       if (row.deletedAt !== null) return this.#bury(row, decision);
       const bound = serializedBound(row.length, row.value);
       if (bound > MAX_VALUE_BYTES || !this.#fitsRow(row, bound)) return this.#put(row, decision);
@@ -104,18 +122,19 @@ export class Run {
    * @param durable called then
    */
   async end(cursor: Order | null, durable: () => void): Promise<void> {
-    await this.#enter();
+    const plan = await this.#enter();
     const { committer, meta } = this.#table;
-    if (this.#operation.empty && this.#changes.length === 0) {
+    if (plan === null && this.#operation.empty && this.#told.length === 0) {
       await committer.idle();
       durable();
     } else if (committer.isIdle && !this.#observer.awaitsEvents) {
       // Alone on its way, an operation carries the cursor that covers it; otherwise the next does.
-      await this.#send(cursor, durable);
+      await this.#send(cursor, { plan, durable });
       await committer.idle();
     } else {
-      await this.#send(meta.cursor, durable);
+      await this.#send(meta.cursor, { plan, durable });
     }
+    this.#table.ended();
     for (const [outcome, records] of this.#outcomes) this.#observer.counted(outcome, records);
   }
 
@@ -163,6 +182,7 @@ export class Run {
     const add = () => {
       this.#operation.delete(rowKey(name, key));
       this.#operation.set(tombstoneKey(name, key), tombstone, bound + TOMBSTONE_BYTES, this.#ttlMs);
+      this.#table.index?.noteBuried(order, expiresAt);
       this.#note(row, decision);
     };
     const bytes = this.#rowPrefixBytes + length + 2 * setKey + bound + TOMBSTONE_BYTES;
@@ -170,11 +190,14 @@ export class Run {
     return this.#send(this.#table.meta.cursor).then(add);
   }
 
-  /** Adds the rows' entries to the change index: in one operation with the rows where that is one. */
-  async #enter(): Promise<void> {
+  /**
+   * Adds the rows' entries to the change index: in one operation with the rows where that is one.
+   * Returns what the last operation has to add.
+   */
+  async #enter(): Promise<ChangePlan | null> {
     const plan = this.#table.index?.plan(this.#entries, this.#ttlMs) ?? null;
     this.#entries = new EntryBuffer();
-    if (plan === null) return;
+    if (plan === null) return null;
     let isSent = false;
     let hasPages = false;
     const send = async () => {
@@ -190,44 +213,45 @@ export class Run {
     if (!this.#operation.fits(plan.mutations, plan.bytes, plan.keyBytes)) await send();
     // The index's state must not name pages whose own operation has failed.
     if (isSent || plan.mustWait) await this.#table.committer.idle();
-    plan.finish(this.#operation);
+    return plan;
   }
 
   #note(row: Row, decision: Decision): void {
     const { index, meta } = this.#table;
     if (index?.wants(row, decision)) {
       this.#entries.add(row.order, row.key);
-      if (row.deletedAt !== null) index.noteBuried(row.order);
-      if (meta.resync !== null && meta.resync.phase !== "removing" && decision.changed) {
-        index.noteResynced(row.order);
-      }
+      if (!decision.write && !decision.changed) index.noteUntold();
+      // One that is only told again is what followers have.
+      const isNews = decision.changed && decision.outcome !== "identical";
+      if (isNews && meta.resync?.phase !== "removing") index.noteRetold(row.order);
     }
     this.#rows += decision.rows;
     if (decision.changed && decision.write) this.#changed++;
-    if (decision.changed && this.#wantsEvents) {
-      const kind = row.deletedAt === null ? "put" : "delete";
-      this.#changes.push({ kind, key: row.key, order: row.order, value: row.value });
-    }
+    if (decision.changed) this.#told.push(row);
   }
 
-  async #send(cursor: Order | null, durable?: () => void): Promise<void> {
+  /** @param end what the last operation of the run does besides */
+  async #send(cursor: Order | null, end: RunEnd | null = null): Promise<void> {
     const table = this.#table;
     const operation = this.#operation;
-    const changes = this.#changes;
+    // What nobody wants to be told of is not held until it is durable.
+    const told = this.#observer.wantsEvents() ? this.#told : [];
     const changed = table.meta.changes + this.#changed;
     const rows = Math.max(0, table.meta.rows + this.#rows);
     table.meta = { ...table.meta, rows, changes: changed };
     this.#rows = 0;
     this.#changed = 0;
     this.#operation = table.operation();
-    this.#changes = [];
+    this.#told = [];
+    // Nothing may come between the two: whatever else is signed would take the index's state along.
+    end?.plan?.finish(operation);
     table.sign(operation, cursor);
     await table.committer.submit(operation, async () => {
       table.signed(cursor, changed);
-      if (changes.length > 0) {
-        await this.#observer.committed({ table: table.name, changes, cursor });
+      if (told.length > 0) {
+        await this.#observer.committed({ table: table.name, changes: told.map(changeOf), cursor });
       }
-      durable?.();
+      end?.durable();
     });
   }
 }

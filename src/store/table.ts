@@ -114,6 +114,10 @@ export class Table {
    * ended, or a commit failed, between the two; null where that can't be.
    */
   untold: Order | null;
+  /** Whether rows below the cursor may be among them: a commit failed while somebody listened. */
+  isLateUntold = false;
+  /** Whether a run of commits has begun that has not come to its end. */
+  #isRunning = false;
   /** The change index; null where none is kept. */
   index: ChangeIndex | null = null;
   /** Told when the durable cursor may have moved. */
@@ -203,6 +207,19 @@ export class Table {
     operation.set(cursorKey(this.name), { ...this.meta, cursor }, META_BYTES);
   }
 
+  /** A run of commits begins. */
+  begin(): void {
+    // The one before was abandoned: what it stored comes again, and may not have been told.
+    if (this.#isRunning) this.untold = maxOrder(this.untold, this.meta.high);
+    this.#isRunning = true;
+    this.index?.begin(this.meta.high);
+  }
+
+  /** All of the run's operations were sent. */
+  ended(): void {
+    this.#isRunning = false;
+  }
+
   /** Lets the cursor move with the next operation: everything up to it is durable. */
   advance(cursor: Order | null): void {
     this.meta = { ...this.meta, cursor };
@@ -259,6 +276,8 @@ export class Table {
         origin: this.meta.origin,
       };
       this.untold = high;
+      this.isLateUntold = true;
+      this.#isRunning = false;
       this.#savedCursor = this.meta.cursor;
       this.#savedChanges = this.meta.changes;
       this.replaced = [];

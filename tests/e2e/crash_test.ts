@@ -11,7 +11,7 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../../scripts/origin/random.ts";
 import type { CrashOptions } from "../support/crash_runner.ts";
-import { assertInvariants, assertTable, type Version } from "../support/oracle.ts";
+import { assertInvariants, assertTable, keyName, rowsIn, type Version } from "../support/oracle.ts";
 import type { OriginTable } from "../../scripts/origin/table.ts";
 import { startTestOrigin } from "../support/reference_origin.ts";
 import { TempStore } from "../support/temp_store.ts";
@@ -51,6 +51,11 @@ function versions(table: OriginTable, ids: Iterable<number>): Version[] {
   return found;
 }
 
+/** The names of those of the ids that have a live record. */
+function liveNames(table: OriginTable, ids: Iterable<number>): Set<string> {
+  return new Set(versions(table, ids).filter((is) => !is.deleted).map(({ key }) => keyName(key)));
+}
+
 /** A row of an unpredictable size: every thirtieth too big for one value. */
 function payload(random: () => number): string {
   return "x".repeat(random() < 1 / 30 ? 150_000 : Math.floor(random() * 200));
@@ -78,16 +83,21 @@ async function life(random: () => number, points: number[], options: Partial<Cra
     assert.equal(await run({ ...base, resync: false }), false);
     for (const id of ids) if (random() < 0.4) origin.table.forget(id);
   }
+  // Once stored, and never gone from the origin since.
+  let kept = options.resync ? liveNames(origin.table, ids) : new Set<string>();
   let kills = 0;
   for (const killAt of points) {
     const killed = await run({ ...base, killAt });
     if (killed) kills++;
     using kv = await Deno.openKv(store.path);
+    const seen = await rowsIn(kv, "servers");
+    assert.deepEqual([...kept].filter((name) => !seen.has(name)), [], "hidden from readers");
     const state = versions(origin.table, ids);
     // While it sweeps, rows that the origin forgot are still there, and no others.
     if (killed && options.resync !== true) await assertInvariants(kv, state);
     if (!killed && options.resync !== true) await assertTable(kv, origin.table.liveRows());
     change(origin.table, ids, random, 200);
+    kept = kept.intersection(liveNames(origin.table, ids));
   }
   assert.equal(await run({ ...base, resync: false }), false);
   await assertTable(await store.open(), origin.table.liveRows());
