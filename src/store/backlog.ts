@@ -1,9 +1,10 @@
 /**
  * What a table holds from an order on, sorted by it, with bounded memory and without a file.
  *
- * With a change index that is read from the order on. Without, the table is read once for every {@linkcode PAGE_PLACES} results: each time the least orders
- * after those that were given are picked out, and their rows are read by key. So a short backlog
- * costs one pass, and a table of a million rows twenty.
+ * With a change index, that is read from the order on. Without, the table is read once for every
+ * {@linkcode PAGE_PLACES} results: each time the least orders after those that were given are
+ * picked out, and their rows are read by key. So a short backlog costs one pass, and a table of a
+ * million rows twenty.
  *
  * @module
  */
