@@ -34,9 +34,10 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
  * outside ±(2^53 − 1); every other number is a `number`. Of equal names in an object the last one
  * counts, and `__proto__` is a name like any other.
  *
+ * @param depth levels of arrays and objects, default {@linkcode MAX_DEPTH}
  * @throws {SyntaxError} when the text isn't JSON.
  * @throws {RangeError} `number out of range` when a number is too big for a double (`1e400`), and
- * `nested too deep` beyond {@linkcode MAX_DEPTH} levels.
+ * `nested too deep` beyond `depth` levels.
  *
  * @example
  * ```ts
@@ -45,10 +46,10 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
  * console.assert(row.id === 9007199254740993n);
  * ```
  */
-export function parseJson(text: string): JsonValue {
+export function parseJson(text: string, depth = MAX_DEPTH): JsonValue {
   const value: JsonValue = JSON.parse(text);
-  if (isPlain(value, MAX_DEPTH)) return value;
-  if (isDeeper(value, MAX_DEPTH)) throw new RangeError("nested too deep");
+  if (isPlain(value, depth)) return value;
+  if (isDeeper(value, depth)) throw new RangeError("nested too deep");
   return parseWithSource(text, exactNumber);
 }
 

@@ -13,11 +13,12 @@
  * @module
  */
 
-import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
-import { parseJson, stringifyJson } from "../protocol/json_text.ts";
-import { type Key, type KeyPart, readRow, type RecordShape, type Row } from "../protocol/record.ts";
+import { maxOrder, type Order } from "../protocol/cursor.ts";
+import { MAX_DEPTH, parseJson, stringifyJson } from "../protocol/json_text.ts";
+import { readRow, type RecordShape, type Row } from "../protocol/record.ts";
 import type { Reject, RowBatch } from "../stream/rows.ts";
 import { compareKeys } from "./key_order.ts";
+import { type Arrivals, type Bare, bare, winners } from "./winners.ts";
 
 /** Rows from which a window of scattered keys is packed. */
 const PACKED_FROM = 5_000;
@@ -33,6 +34,12 @@ const spareBlocks: Uint8Array[] = [];
 const spareNumbers: Float64Array[] = [];
 const SPARE_BLOCKS = 40;
 const SPARE_NUMBERS = 6;
+
+/** Where short texts become one list, which is parsed at once; they all but share its price. */
+const scratch = new Uint8Array(2 ** 16);
+const OPENING = 0x5b;
+const COMMA = 0x2c;
+const CLOSING = 0x5d;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -77,9 +84,9 @@ class Column<Value> {
  * Rows kept as JSON texts in blocks of bytes, and their keys and orders in columns: what the
  * garbage collector would have to walk and to copy, were each an object, are a few arrays.
  */
-class Packed {
+class Packed implements Arrivals {
   /** The only part of a key, or a composite key. */
-  readonly #keys = new Column<KeyPart | Key>();
+  readonly #keys = new Column<Bare>();
   readonly #orders = new Column<Order>();
   readonly #blocks: Uint8Array[] = [];
   /** Where each text lies, as {@linkcode placeOf} says. */
@@ -91,8 +98,7 @@ class Packed {
   }
 
   push(row: Row): void {
-    const [only] = row.key;
-    this.#keys.push(row.key.length === 1 && only !== undefined ? only : row.key);
+    this.#keys.push(bare(row.key));
     this.#orders.push(row.order);
     const text = stringifyJson(row.value);
     // A UTF-16 unit makes three bytes at most.
@@ -114,24 +120,56 @@ class Packed {
     this.#end += written;
   }
 
-  keyAt(at: number): Key {
-    const key = this.#keys.at(at);
-    return key === undefined ? [] : typeof key === "object" ? key : [key];
+  keyAt(at: number): Bare {
+    return this.#keys.at(at) ?? [];
   }
 
   orderAt(at: number): Order {
     return this.#orders.at(at) ?? 0;
   }
 
-  rowAt(at: number, shape: RecordShape): Row | null {
+  /** The rows at some positions. Those whose texts are short are parsed many at a time. */
+  rowsAt(positions: Uint32Array, shape: RecordShape): Row[] {
+    const rows: Row[] = [];
+    const sizes: number[] = [];
+    let end = 1;
+    const parse = () => {
+      if (sizes.length === 0) return;
+      // In the place of the last comma.
+      scratch[end - 1] = CLOSING;
+      const values = parseJson(decoder.decode(scratch.subarray(0, end)), MAX_DEPTH + 1);
+      for (const [i, value] of Array.isArray(values) ? values.entries() : []) {
+        const row = readRow(value, sizes[i] ?? 0, shape);
+        if (typeof row === "object") rows.push(row);
+      }
+      sizes.length = 0;
+      end = 1;
+    };
+    scratch[0] = OPENING;
+    for (const at of positions) {
+      const bytes = this.#bytesAt(at);
+      if (end + bytes.length >= scratch.length) parse();
+      if (end + bytes.length < scratch.length) {
+        scratch.set(bytes, end);
+        end += bytes.length;
+        scratch[end++] = COMMA;
+        sizes.push(bytes.length);
+        continue;
+      }
+      const row = readRow(parseJson(decoder.decode(bytes)), bytes.length, shape);
+      if (typeof row === "object") rows.push(row);
+    }
+    parse();
+    return rows;
+  }
+
+  #bytesAt(at: number): Uint8Array {
     const place = this.#places.at(at) ?? 0;
     const size = place % BLOCK_BYTES;
     const rest = (place - size) / BLOCK_BYTES;
     const from = rest % BLOCK_BYTES;
-    const block = this.#blocks[(rest - from) / BLOCK_BYTES];
-    const text = decoder.decode(size === 0 ? block : block?.subarray(from, from + size));
-    const row = readRow(parseJson(text), text.length, shape);
-    return typeof row === "string" ? null : row;
+    const block = this.#blocks[(rest - from) / BLOCK_BYTES] ?? scratch;
+    return size === 0 ? block : block.subarray(from, from + size);
   }
 
   /** Gives blocks and columns to the next window. */
@@ -171,7 +209,7 @@ export class Window {
   maxOrder: Order | null = null;
   #rows: Row[] = [];
   #packed: Packed | null = null;
-  /** Rows that gave way to one of the same key; complete when all slices are handed out. */
+  /** Rows that gave way to one of the same key; known once the first slice is handed out. */
   superseded = 0;
   /** Rows not handed out yet. */
   left = 0;
@@ -223,29 +261,24 @@ export class Window {
    */
   *slices(size: number): Generator<Row[]> {
     const packed = this.#packed;
-    const keyAt = packed === null
-      ? (at: number): Key => this.#rows[at]?.key ?? []
-      : (at: number): Key => packed.keyAt(at);
-    const orderAt = packed === null
-      ? (at: number): Order => this.#rows[at]?.order ?? 0
-      : (at: number): Order => packed.orderAt(at);
-    const count = packed === null ? this.#rows.length : packed.length;
-    let slice: Row[] = [];
-    let given = 0;
-    for (const at of this.ascending ? positions(count) : winners(count, keyAt, orderAt)) {
-      const row = packed === null ? this.#rows[at] : packed.rowAt(at, this.#options.shape);
-      if (row === undefined || row === null) continue;
-      slice.push(row);
-      given++;
-      if (slice.length < size) continue;
-      this.left = count - given;
-      yield slice;
-      slice = [];
+    const rows = this.#rows;
+    const winning = this.ascending ? null : winners(packed ?? arrivals(rows));
+    const count = winning?.length ?? rows.length;
+    this.superseded = this.left - count;
+    this.left = count;
+    for (let from = 0; from < count; from += size) {
+      const to = Math.min(from + size, count);
+      this.left = count - to;
+      const positions = winning?.subarray(from, to);
+      if (positions === undefined) yield rows.slice(from, to);
+      else if (packed === null) {
+        yield Array.from(positions, (at) => rows[at]).filter((row) => row !== undefined);
+      } else {
+        const slice = packed.rowsAt(positions, this.#options.shape);
+        if (to === count) packed.free();
+        yield slice;
+      }
     }
-    this.left = 0;
-    this.superseded = count - given;
-    packed?.free();
-    if (slice.length > 0) yield slice;
   }
 
   #push(row: Row): void {
@@ -262,47 +295,10 @@ export class Window {
   }
 }
 
-function* positions(count: number): Generator<number> {
-  for (let at = 0; at < count; at++) yield at;
-}
-
-/** Integers below 2^32 and fewer than 2^20 rows pack into one exact double: key, then position. */
-const PACK = 2 ** 20;
-
-/** Positions sorted by key, and by arrival within a key. */
-function byKey(count: number, keyAt: (at: number) => Key): Iterable<number> {
-  const packed = new Float64Array(count < PACK ? count : 0);
-  for (let at = 0; at < packed.length; at++) {
-    const key = keyAt(at);
-    const part = key[0];
-    const fits = key.length === 1 && typeof part === "number" && Number.isInteger(part) &&
-      part >= 0 && part < 2 ** 32;
-    if (!fits) {
-      return Array.from({ length: count }, (_, i) => i).sort((a, b) =>
-        compareKeys(keyAt(a), keyAt(b))
-      );
-    }
-    packed[at] = part * PACK + at;
-  }
-  // A typed array sorts natively, five times as fast as a comparator in JavaScript.
-  packed.sort();
-  for (let i = 0; i < packed.length; i++) packed[i] = (packed[i] ?? 0) % PACK;
-  return packed;
-}
-
-function* winners(
-  count: number,
-  keyAt: (at: number) => Key,
-  orderAt: (at: number) => Order,
-): Generator<number> {
-  let best: number | null = null;
-  for (const at of byKey(count, keyAt)) {
-    if (best !== null && compareKeys(keyAt(best), keyAt(at)) === 0) {
-      if (compareOrder(orderAt(at), orderAt(best)) >= 0) best = at;
-      continue;
-    }
-    if (best !== null) yield best;
-    best = at;
-  }
-  if (best !== null) yield best;
+function arrivals(rows: readonly Row[]): Arrivals {
+  return {
+    length: rows.length,
+    keyAt: (at) => bare(rows[at]?.key ?? []),
+    orderAt: (at) => rows[at]?.order ?? 0,
+  };
 }
