@@ -133,6 +133,7 @@ export class Intake {
   async #watch(over: AbortSignal, enough: () => void): Promise<void> {
     const { config: { clock, options }, journal, resync } = this.#parts;
     let proven = false;
+    let blocked = -Infinity;
     while (!over.aborted) {
       try {
         await clock.sleep(LOOK_MS, over);
@@ -140,7 +141,9 @@ export class Intake {
         return;
       }
       const { lastData } = this.reading;
-      const isQuiet = lastData !== null && clock.now() - lastData >= QUIET_MS;
+      const now = clock.now();
+      if (this.#sink.isBlocking) blocked = now;
+      const isQuiet = lastData !== null && now - Math.max(lastData, blocked) >= QUIET_MS;
       if (!proven && this.reading.hasHead) {
         proven = true;
         await this.#reached("whole");

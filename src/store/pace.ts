@@ -8,6 +8,12 @@
 /** A stream is quiet when nothing arrived for so long. */
 export const QUIET_MS = 20;
 
+/**
+ * The same where a large window fills: a busy machine lets an origin rest for longer than
+ * {@linkcode QUIET_MS}, and half a window costs as much as a whole one.
+ */
+export const LARGE_QUIET_MS = 200;
+
 /** Over so long a stream's pace is taken. */
 const PACE_MS = 250;
 
@@ -33,11 +39,11 @@ export class Pace {
   }
 
   /**
-   * Looks at it. Half a gale of rows that stalls for a moment is quiet, but still a gale: only a
+   * Looks at it, and how long it takes to be quiet. Half a gale of rows that stalls for a moment is quiet, but still a gale: only a
    * whole {@linkcode PACE_MS} tells that a stream is slow.
    */
-  look(now: number): { readonly isQuiet: boolean; readonly isSlow: boolean } {
-    const isQuiet = now - this.#arrived >= QUIET_MS;
+  look(now: number, quietMs: number): { readonly isQuiet: boolean; readonly isSlow: boolean } {
+    const isQuiet = now - Math.max(this.#arrived, this.#since) >= quietMs;
     if (now - this.#since < PACE_MS) return { isQuiet, isSlow: false };
     const isSlow = this.#recent < SLOW_ROWS;
     this.begin(0, now);

@@ -20,44 +20,15 @@ import type { RowBatch } from "../stream/rows.ts";
 import { RowCounter } from "./count.ts";
 import { Decider } from "./decider.ts";
 import { OPERATION_ROWS, rowsPerOperation } from "./limits.ts";
-import { Pace, QUIET_MS } from "./pace.ts";
-import { Run, type RunObserver } from "./run.ts";
+import { LARGE_QUIET_MS, Pace, QUIET_MS } from "./pace.ts";
+import { Room } from "./room.ts";
+import { Run } from "./run.ts";
+import type { SinkOptions } from "./sink_options.ts";
 import type { Table } from "./table.ts";
 import { Window, type WindowOptions } from "./window.ts";
 
-/** Rows of a window of scattered keys at most. */
-const WINDOW_ROWS = 100_000;
-
-/**
- * UTF-16 units of JSON text in windows at most: in the one that fills, and, with what is left of
- * the one that is being committed, in both. This is what bounds the memory of a catch-up.
- */
-const WINDOW_LENGTH = 14 * 2 ** 20;
-
 /** Rows of one commit while following. */
 const FOLLOW_ROWS = OPERATION_ROWS;
-
-/** Rows waiting behind a commit from which following would be slower than gathering. */
-const BEHIND_ROWS = 10_000;
-
-/** Who is told what the sink does. */
-export interface SinkObserver extends RunObserver {
-  quarantined(reason: string): void;
-  /** The stream outran the commits: what readers see is behind again. */
-  behind(): void;
-}
-
-/** Settings of a sink. */
-export interface SinkOptions {
-  readonly tombstoneTtlMs: number;
-  /** Count the rows, where the count is an estimate, once caught up. */
-  readonly count: boolean;
-  /** Whether rows are stored as something else than the origin's record. */
-  readonly isTransformed: boolean;
-  /** Begin by following: the table was up to date a moment ago. */
-  readonly following: boolean;
-  readonly observer: SinkObserver;
-}
 
 /** Rows of a table that one answer of the origin holds, on their way into the store. */
 export class TableSink {
@@ -66,6 +37,8 @@ export class TableSink {
   readonly #clock: Clock;
   readonly #decider: Decider;
   readonly #windows: WindowOptions;
+  readonly #room: Room;
+  #canSpill: boolean;
   #pending: Window;
   /** The last window of a stream that has just slowed down: still committed as gathered. */
   #gathered: Window | null = null;
@@ -84,7 +57,7 @@ export class TableSink {
   #least: Order | null = null;
   #work: Promise<void> | null = null;
   #patience: AbortController | null = null;
-  #room: (() => void) | null = null;
+  #waiting: (() => void) | null = null;
   #gate: Promise<void> | null = null;
   #failure: unknown = null;
   #controller: WritableStreamDefaultController | null = null;
@@ -97,7 +70,12 @@ export class TableSink {
     this.#decider = new Decider(table, empty, options.observer.awaitsEvents);
     this.#pinned = table.meta.unsorted;
     this.#following = options.following;
-    this.#windows = { shape: table.shape, canPack: !options.isTransformed };
+    this.#room = options.room ?? new Room();
+    const { path } = table.store;
+    // The entries of a window that long would be too many for the change index.
+    this.#canSpill = path !== ":memory:" && table.index === null;
+    const packFrom = options.isTransformed ? Infinity : this.#room.packFrom;
+    this.#windows = { shape: table.shape, packFrom, spillBeside: path };
     this.#pending = new Window(this.#windows);
   }
 
@@ -186,12 +164,20 @@ export class TableSink {
     this.#abandoned = true;
     // It counts on rows that may never be written.
     if (this.#work !== null) this.#table.counter = null;
-    this.#pending = new Window(this.#windows);
+    const dropped = this.#drop();
     this.#patience?.abort();
     this.#makeRoom();
     // Where the pipe still runs, it would go on filling a window that nobody empties.
     this.#controller?.error(new Error("abandoned"));
     await this.#work?.catch(() => {});
+    await dropped;
+  }
+
+  /** Forgets what is pending. */
+  #drop(): Promise<void> {
+    const window = this.#pending;
+    this.#pending = new Window(this.#windows);
+    return window.close();
   }
 
   #check(): void {
@@ -207,13 +193,19 @@ export class TableSink {
     if (!batch.sorted && !this.#reached && !this.#sawInversion) this.#pin();
     this.#pace.note(batch.rows.length, this.#clock.now());
     this.#pending.add(batch);
-    if (this.#following || this.#isFull()) this.#wake();
+    if (this.#isDue()) this.#wake();
     else if (this.#patience === null) void this.#wait();
     // A full window behind one that is being committed: the origin waits.
     while (this.#work !== null && this.#isCrowded() && !this.#abandoned) {
-      await new Promise<void>((resolve) => this.#room = resolve);
+      if (this.#maySpill()) this.#canSpill = await this.#pending.spill();
+      else await new Promise<void>((resolve) => this.#waiting = resolve);
       this.#check();
     }
+  }
+
+  /** Whether the origin has to wait, so that its silence says nothing. */
+  get isBlocking(): boolean {
+    return this.#waiting !== null;
   }
 
   /** The answer is out of order: what came so far is no prefix of it. */
@@ -226,23 +218,23 @@ export class TableSink {
   }
 
   #isFull(): boolean {
-    const { left, length, ascending } = this.#pending;
-    if (this.#following) return left >= BEHIND_ROWS || length >= WINDOW_LENGTH;
-    return left >= WINDOW_ROWS || length >= WINDOW_LENGTH ||
-      // In key order there is nothing to gain from more: two operations keep the store busy.
-      (ascending && left >= 2 * rowsPerOperation(left, length));
+    return this.#room.isFull(this.#pending, this.#following);
   }
 
   /** Whether the origin has to wait: what is gathered, and what is left to commit, is enough. */
   #isCrowded(): boolean {
-    const left = this.#current?.left ?? 0;
-    return this.#isFull() || (left > 0 && this.#pending.left + left >= WINDOW_ROWS);
+    return this.#isFull() || this.#room.isCrowded(this.#pending, this.#current);
+  }
+
+  #maySpill(): boolean {
+    return this.#canSpill && !this.#following &&
+      this.#room.maySpill(this.#pending, this.#table.meta.rows);
   }
 
   #makeRoom(): void {
-    const room = this.#room;
-    this.#room = null;
-    room?.();
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.();
   }
 
   /** Watches a gathering stream for quiet. */
@@ -253,9 +245,15 @@ export class TableSink {
     try {
       while (!this.#following) {
         await this.#clock.sleep(QUIET_MS, patience.signal);
-        const { isQuiet, isSlow } = this.#pace.look(this.#clock.now());
+        if (this.#work !== null) {
+          // What a commit leaves of the machine says nothing of the stream.
+          this.#pace.begin(0, this.#clock.now());
+          continue;
+        }
+        const quietMs = this.#pending.isPacked ? LARGE_QUIET_MS : QUIET_MS;
+        const { isQuiet, isSlow } = this.#pace.look(this.#clock.now(), quietMs);
         const isDone = this.#pending.empty && this.#isSettled();
-        if (this.#work !== null || !(isSlow || (isQuiet && !isDone))) continue;
+        if (!isSlow && (!isQuiet || isDone)) continue;
         this.#following = isSlow;
         this.#gathered = this.#pending;
         this.#wake();
@@ -269,7 +267,8 @@ export class TableSink {
 
   /** Whether what is pending is to be committed now. */
   #isDue(): boolean {
-    return this.#following || this.#flushing || this.#pending === this.#gathered || this.#isFull();
+    return this.#following || this.#flushing || this.#pending === this.#gathered ||
+      this.#pending.runs > 0 || this.#isFull();
   }
 
   /** Whether all that was sent is durable, and the cursor says so. */
@@ -282,9 +281,9 @@ export class TableSink {
     if (this.#work !== null || this.#abandoned) return;
     this.#work = this.#run().catch((error: unknown) => {
       this.#failure ??= error;
-      this.#pending = new Window(this.#windows);
       // A quiet stream brings no write that could throw it: the pipe learns of it here.
       this.#controller?.error(error);
+      return this.#drop();
     }).finally(() => {
       this.#work = null;
       this.#makeRoom();
@@ -296,12 +295,16 @@ export class TableSink {
       while (!this.#pending.empty && this.#isDue()) {
         if (this.#abandoned) return;
         const { left, isPacked } = this.#pending;
-        if (this.#following && (left >= BEHIND_ROWS || isPacked)) this.#fallBehind();
+        if (this.#following && (left >= this.#room.behindRows || isPacked)) this.#fallBehind();
         const window = this.#take();
         this.#makeRoom();
         this.#current = window;
-        await this.#commit(window);
-        this.#current = null;
+        try {
+          await this.#commit(window);
+        } finally {
+          this.#current = null;
+          await window.close();
+        }
       }
       if (!this.#following && !this.#flushing && this.#gathered === null) {
         // What is on its way is not waited for: the next window goes on behind it. Should none
@@ -372,7 +375,7 @@ export class TableSink {
       observer.quarantined(reject.reason);
     }
     // Looked up, compared and put into operations together.
-    for (const rows of window.slices(OPERATION_ROWS)) {
+    for await (const rows of window.slices(OPERATION_ROWS)) {
       if (this.#abandoned) throw new Error("abandoned");
       // Readers of a live table see a prefix of the origin's order.
       if (manner.isFollowed) rows.sort((a, b) => compareOrder(a.order, b.order));

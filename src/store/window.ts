@@ -6,216 +6,70 @@
  * more of a table a window covers, the more of them are.
  *
  * So a window of scattered keys should be large, and has to be small in memory: from a few
- * thousand rows on it keeps each as the bytes of its JSON text, a third of what the parsed object
- * takes, and parses it again when its turn comes. The commits are what is slow there, not the
- * parser.
+ * thousand rows on it keeps each as the bytes of its JSON text, and parses it again when its turn
+ * comes. Of a large table even that is no great part: then a window can write what it holds to a
+ * file, as a sorted run, and go on filling. The commits are what is slow there, not the parser.
  *
  * @module
  */
 
 import { maxOrder, type Order } from "../protocol/cursor.ts";
-import { MAX_DEPTH, parseJson, stringifyJson } from "../protocol/json_text.ts";
-import { readRow, type RecordShape, type Row } from "../protocol/record.ts";
+import type { RecordShape, Row } from "../protocol/record.ts";
 import type { Reject, RowBatch } from "../stream/rows.ts";
 import { compareKeys } from "./key_order.ts";
-import { type Arrivals, type Bare, bare, winners } from "./winners.ts";
-
-/** Rows from which a window of scattered keys is packed. */
-const PACKED_FROM = 5_000;
-
-/** Bytes of a block of texts. */
-const BLOCK_BYTES = 2 ** 20;
-
-/** Numbers of a column's first piece: a window's worth and a chunk's, so that few columns grow. */
-const COLUMN_NUMBERS = 105_000;
-
-/** Blocks and columns kept for the next window, so that windows leave no garbage. */
-const spareBlocks: Uint8Array[] = [];
-const spareNumbers: Float64Array[] = [];
-const SPARE_BLOCKS = 40;
-const SPARE_NUMBERS = 6;
-
-/** Where short texts become one list, which is parsed at once; they all but share its price. */
-const scratch = new Uint8Array(2 ** 16);
-const OPENING = 0x5b;
-const COMMA = 0x2c;
-const CLOSING = 0x5d;
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** A list that takes eight bytes a value as long as all of them are numbers. */
-class Column<Value> {
-  #numbers: Float64Array | null = spareNumbers.pop() ?? new Float64Array(COLUMN_NUMBERS);
-  #values: (Value | number)[] = [];
-  length = 0;
-
-  push(value: Value | number): void {
-    const numbers = this.#numbers;
-    if (numbers === null) this.#values.push(value);
-    else if (typeof value === "number") {
-      if (this.length === numbers.length) {
-        this.#numbers = new Float64Array(2 * this.length);
-        this.#numbers.set(numbers);
-      }
-      (this.#numbers ?? numbers)[this.length] = value;
-    } else {
-      this.#values = Array.from(numbers.subarray(0, this.length));
-      this.#values.push(value);
-      this.free();
-    }
-    this.length++;
-  }
-
-  at(index: number): Value | number | undefined {
-    return this.#numbers === null ? this.#values[index] : this.#numbers[index];
-  }
-
-  free(): void {
-    const numbers = this.#numbers;
-    this.#numbers = null;
-    if (numbers?.length === COLUMN_NUMBERS && spareNumbers.length < SPARE_NUMBERS) {
-      spareNumbers.push(numbers);
-    }
-  }
-}
-
-/**
- * Rows kept as JSON texts in blocks of bytes, and their keys and orders in columns: what the
- * garbage collector would have to walk and to copy, were each an object, are a few arrays.
- */
-class Packed implements Arrivals {
-  /** The only part of a key, or a composite key. */
-  readonly #keys = new Column<Bare>();
-  readonly #orders = new Column<Order>();
-  readonly #blocks: Uint8Array[] = [];
-  /** Where each text lies, as {@linkcode placeOf} says. */
-  readonly #places = new Column<number>();
-  #end = 0;
-
-  get length(): number {
-    return this.#keys.length;
-  }
-
-  push(row: Row): void {
-    this.#keys.push(bare(row.key));
-    this.#orders.push(row.order);
-    const text = stringifyJson(row.value);
-    // A UTF-16 unit makes three bytes at most.
-    const most = text.length * 3;
-    if (most >= BLOCK_BYTES) {
-      this.#places.push(placeOf(this.#blocks.push(encoder.encode(text)) - 1, 0, 0));
-      // The next text begins a block.
-      this.#end = BLOCK_BYTES;
-      return;
-    }
-    let block = this.#blocks.at(-1);
-    if (block === undefined || this.#end + most > BLOCK_BYTES) {
-      block = spareBlocks.pop() ?? new Uint8Array(BLOCK_BYTES);
-      this.#blocks.push(block);
-      this.#end = 0;
-    }
-    const { written } = encoder.encodeInto(text, block.subarray(this.#end));
-    this.#places.push(placeOf(this.#blocks.length - 1, this.#end, written));
-    this.#end += written;
-  }
-
-  keyAt(at: number): Bare {
-    return this.#keys.at(at) ?? [];
-  }
-
-  orderAt(at: number): Order {
-    return this.#orders.at(at) ?? 0;
-  }
-
-  /** The rows at some positions. Those whose texts are short are parsed many at a time. */
-  rowsAt(positions: Uint32Array, shape: RecordShape): Row[] {
-    const rows: Row[] = [];
-    const sizes: number[] = [];
-    let end = 1;
-    const parse = () => {
-      if (sizes.length === 0) return;
-      // In the place of the last comma.
-      scratch[end - 1] = CLOSING;
-      const values = parseJson(decoder.decode(scratch.subarray(0, end)), MAX_DEPTH + 1);
-      for (const [i, value] of Array.isArray(values) ? values.entries() : []) {
-        const row = readRow(value, sizes[i] ?? 0, shape);
-        if (typeof row === "object") rows.push(row);
-      }
-      sizes.length = 0;
-      end = 1;
-    };
-    scratch[0] = OPENING;
-    for (const at of positions) {
-      const bytes = this.#bytesAt(at);
-      if (end + bytes.length >= scratch.length) parse();
-      if (end + bytes.length < scratch.length) {
-        scratch.set(bytes, end);
-        end += bytes.length;
-        scratch[end++] = COMMA;
-        sizes.push(bytes.length);
-        continue;
-      }
-      const row = readRow(parseJson(decoder.decode(bytes)), bytes.length, shape);
-      if (typeof row === "object") rows.push(row);
-    }
-    parse();
-    return rows;
-  }
-
-  #bytesAt(at: number): Uint8Array {
-    const place = this.#places.at(at) ?? 0;
-    const size = place % BLOCK_BYTES;
-    const rest = (place - size) / BLOCK_BYTES;
-    const from = rest % BLOCK_BYTES;
-    const block = this.#blocks[(rest - from) / BLOCK_BYTES] ?? scratch;
-    return size === 0 ? block : block.subarray(from, from + size);
-  }
-
-  /** Gives blocks and columns to the next window. */
-  free(): void {
-    for (const block of this.#blocks.splice(0)) {
-      if (block.length === BLOCK_BYTES && spareBlocks.length < SPARE_BLOCKS) {
-        spareBlocks.push(block);
-      }
-    }
-    for (const column of [this.#keys, this.#orders, this.#places]) column.free();
-  }
-}
-
-/**
- * The place of a text in one exact double: its block, its first byte, and how many it has; 0 for a
- * text that has a block of its own.
- */
-function placeOf(block: number, from: number, size: number): number {
-  return (block * BLOCK_BYTES + from) * BLOCK_BYTES + size;
-}
+import { Packed } from "./packed.ts";
+import { merged, type RowSource, SpillFile } from "./spill.ts";
+import { pick, rowArrivals, winners } from "./winners.ts";
 
 /** How a window keeps its rows. */
 export interface WindowOptions {
   readonly shape: RecordShape;
-  /** Whether a row follows from its stored value; false where it is transformed. */
-  readonly canPack: boolean;
+  /**
+   * Rows from which a window of scattered keys is packed: Infinity where a row doesn't follow from
+   * its stored value.
+   */
+  readonly packFrom: number;
+  /** The store beside which a file may be made for rows that memory is too small for; null: none. */
+  readonly spillBeside: string | null;
 }
+
+/** Rows parsed at once from the memory of a window that has a file as well. */
+const REST_ROWS = 300;
 
 /** Rows in the order of their arrival, until they are taken. */
 export class Window {
   readonly #options: WindowOptions;
   rejects: Reject[] = [];
-  /** Sum of the rows' and rejects' lengths, in UTF-16 units: what memory is bounded by. */
-  length = 0;
+  /** Sum of the rejects' lengths, in UTF-16 units. */
+  #rejectLength = 0;
+  /** Sum of the lengths of the rows in memory, in UTF-16 units; roughly. */
+  heldLength = 0;
   /** Whether every key came after the one before it: then there is nothing to gain from waiting. */
   ascending = true;
   maxOrder: Order | null = null;
   #rows: Row[] = [];
   #packed: Packed | null = null;
-  /** Rows that gave way to one of the same key; known once the first slice is handed out. */
+  #file: SpillFile | null = null;
+  #spilling: Promise<boolean> | null = null;
+  /** Rows that gave way to one of the same key; known once all slices are handed out. */
   superseded = 0;
   /** Rows not handed out yet. */
   left = 0;
+  /** Those of them that are in memory. */
+  held = 0;
 
   constructor(options: WindowOptions) {
     this.#options = options;
+  }
+
+  /** Sum of the lengths of rows and rejects in memory, which is bounded by it. */
+  get length(): number {
+    return this.heldLength + this.#rejectLength;
+  }
+
+  /** Sorted runs that were written to a file. */
+  get runs(): number {
+    return this.#file?.runs ?? 0;
   }
 
   get empty(): boolean {
@@ -226,10 +80,10 @@ export class Window {
     for (const row of batch.rows) this.#push(row);
     for (const reject of batch.rejects) {
       this.rejects.push(reject);
-      this.length += reject.text.length;
+      this.#rejectLength += reject.text.length;
     }
     this.maxOrder = maxOrder(this.maxOrder, batch.maxOrder);
-    if (this.#options.canPack && !this.ascending && this.#rows.length >= PACKED_FROM) {
+    if (!this.ascending && this.#rows.length >= this.#options.packFrom) {
       this.#packed = new Packed();
       for (const row of this.#rows.splice(0)) this.#packed.push(row);
     }
@@ -241,12 +95,14 @@ export class Window {
     for (const row of this.#rows.splice(0, rows)) {
       taken.#push(row);
       taken.maxOrder = maxOrder(taken.maxOrder, row.order);
-      this.length -= row.length;
+      this.heldLength -= row.length;
     }
     this.left -= taken.left;
-    for (const reject of this.rejects) this.length -= reject.text.length;
+    this.held -= taken.left;
     taken.rejects = this.rejects;
+    taken.#rejectLength = this.#rejectLength;
     this.rejects = [];
+    this.#rejectLength = 0;
     // `ascending` and `maxOrder` may only be too cautious for what is left.
     return taken;
   }
@@ -256,29 +112,90 @@ export class Window {
   }
 
   /**
+   * Writes the rows in memory to a file, which makes room for more; only of a packed window. False
+   * where that fails: they stay where they are.
+   */
+  spill(): Promise<boolean> {
+    const { spillBeside } = this.#options;
+    if (this.#packed === null || spillBeside === null) return Promise.resolve(false);
+    this.#spilling = this.#spill(this.#packed, spillBeside);
+    return this.#spilling;
+  }
+
+  async #spill(packed: Packed, store: string): Promise<boolean> {
+    const winning = winners(packed);
+    try {
+      this.#file ??= await SpillFile.create(store);
+      await this.#file.write(packed, winning);
+    } catch {
+      // The disk is full, or the folder isn't writable: smaller windows do the job as well.
+      return false;
+    }
+    const beaten = packed.length - winning.length;
+    this.superseded += beaten;
+    this.left -= beaten;
+    this.#emptied(packed);
+    this.#packed = new Packed();
+    return true;
+  }
+
+  /**
    * Hands the rows out in key order, so many at a time, the winner of each key only: the greatest
    * order, and of equal orders the one that came last. A window is handed out once.
    */
-  *slices(size: number): Generator<Row[]> {
+  async *slices(size: number): AsyncGenerator<Row[]> {
+    await this.#spilling;
+    if (this.#file === null) return yield* this.#fromMemory(size);
+    const { shape } = this.#options;
+    const sources = this.#file.sources(shape);
+    if (this.#packed !== null) sources.push(restOf(this.#packed, shape));
+    let slice: Row[] = [];
+    for await (const rows of merged(sources)) {
+      for (const row of rows) {
+        if (slice.push(row) < size) continue;
+        this.left -= slice.length;
+        yield slice;
+        slice = [];
+      }
+    }
+    this.superseded += this.left - slice.length;
+    this.left = 0;
+    this.#emptied(this.#packed);
+    if (slice.length > 0) yield slice;
+  }
+
+  *#fromMemory(size: number): Generator<Row[]> {
     const packed = this.#packed;
     const rows = this.#rows;
-    const winning = this.ascending ? null : winners(packed ?? arrivals(rows));
+    const winning = this.ascending ? null : winners(packed ?? rowArrivals(rows));
     const count = winning?.length ?? rows.length;
     this.superseded = this.left - count;
     this.left = count;
     for (let from = 0; from < count; from += size) {
       const to = Math.min(from + size, count);
-      this.left = count - to;
       const positions = winning?.subarray(from, to);
-      if (positions === undefined) yield rows.slice(from, to);
-      else if (packed === null) {
-        yield Array.from(positions, (at) => rows[at]).filter((row) => row !== undefined);
-      } else {
-        const slice = packed.rowsAt(positions, this.#options.shape);
-        if (to === count) packed.free();
-        yield slice;
-      }
+      const slice = positions === undefined
+        ? rows.slice(from, to)
+        : packed?.rowsAt(positions, this.#options.shape) ?? pick(rows, positions);
+      this.left = count - to;
+      this.held = this.left;
+      if (to === count) this.#emptied(packed);
+      yield slice;
     }
+  }
+
+  /** Gives everything back; what was not handed out is forgotten. */
+  async close(): Promise<void> {
+    await this.#spilling;
+    this.#file?.[Symbol.dispose]();
+    this.#file = null;
+  }
+
+  /** The rows in memory are somewhere else now. */
+  #emptied(packed: Packed | null): void {
+    packed?.free();
+    this.held = 0;
+    this.heldLength = 0;
   }
 
   #push(row: Row): void {
@@ -291,14 +208,20 @@ export class Window {
       this.#rows.push(row);
     }
     this.left++;
-    this.length += row.length;
+    this.held++;
+    this.heldLength += row.length;
   }
 }
 
-function arrivals(rows: readonly Row[]): Arrivals {
+/** What a window has in memory besides the runs in its file. */
+function restOf(packed: Packed, shape: RecordShape): RowSource {
+  const winning = winners(packed);
+  let at = 0;
   return {
-    length: rows.length,
-    keyAt: (at) => bare(rows[at]?.key ?? []),
-    orderAt: (at) => rows[at]?.order ?? 0,
+    next: () => {
+      const part = winning.subarray(at, at + REST_ROWS);
+      at += part.length;
+      return Promise.resolve(packed.rowsAt(part, shape));
+    },
   };
 }

@@ -10,7 +10,7 @@
  */
 
 import { compareOrder, type Order } from "../protocol/cursor.ts";
-import type { Key, KeyPart } from "../protocol/record.ts";
+import type { Key, KeyPart, Row } from "../protocol/record.ts";
 import { compareKeys } from "./key_order.ts";
 
 /** A key of one part as that part, or a composite key. */
@@ -27,6 +27,25 @@ export interface Arrivals {
   readonly length: number;
   keyAt(at: number): Bare;
   orderAt(at: number): Order;
+}
+
+/** Rows in a list. */
+export function rowArrivals(rows: readonly Row[]): Arrivals {
+  return {
+    length: rows.length,
+    keyAt: (at) => bare(rows[at]?.key ?? []),
+    orderAt: (at) => rows[at]?.order ?? 0,
+  };
+}
+
+/** The rows at some positions of a list. */
+export function pick(rows: readonly Row[], positions: Uint32Array): Row[] {
+  const picked: Row[] = [];
+  for (const at of positions) {
+    const row = rows[at];
+    if (row !== undefined) picked.push(row);
+  }
+  return picked;
 }
 
 /** Positions that share a double with 32 bits of a key. */

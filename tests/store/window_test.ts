@@ -12,6 +12,7 @@ import {
   makeRow,
   shapeOf,
 } from "../support/arbitraries.ts";
+import { TempFolder } from "../support/temp_store.ts";
 
 /** The simplest window: sorts, and keeps the winner of each key. */
 function naive(rows: readonly Row[]): Row[] {
@@ -40,17 +41,21 @@ const someKeys: fc.Arbitrary<Key[]> = fc.oneof(
   fc.array(fc.constantFrom([2 ** 32], [2 ** 32 - 1], [-1], [0.5], [0]), { maxLength: 20 }),
 );
 
-Deno.test("a window hands out the winner of each key in key order, whatever the keys", () => {
-  const property = fc.property(
+Deno.test("a window hands out the winner of each key in key order, whatever the keys", async () => {
+  const property = fc.asyncProperty(
     someKeys,
     fc.infiniteStream(fc.nat(3)),
     fc.integer({ min: 1, max: 7 }),
-    (keys, orders, size) => {
+    async (keys, orders, size) => {
       const rows = keys.map((key, n) => makeRow(key, Number(orders.next().value), n));
-      const window = new Window({ shape: shapeOf(keys[0]?.length ?? 1), canPack: true });
+      const window = new Window({
+        shape: shapeOf(keys[0]?.length ?? 1),
+        packFrom: 5_000,
+        spillBeside: null,
+      });
       for (let at = 0; at < rows.length; at += 5) window.add(batchOf(rows.slice(at, at + 5)));
       assert.equal(window.left, rows.length);
-      const slices = [...window.slices(size)];
+      const slices = await Array.fromAsync(window.slices(size));
       assert.ok(slices.every((slice) => slice.length <= size));
       const expected = naive(rows);
       assert.deepEqual(numbers(slices.flat()), numbers(expected));
@@ -58,19 +63,21 @@ Deno.test("a window hands out the winner of each key in key order, whatever the 
       assert.equal(window.left, 0);
     },
   );
-  fc.assert(property, { numRuns: 500 });
+  await fc.assert(property, { numRuns: 500 });
 });
 
-Deno.test("a packed window hands out what one that is not packed does", () => {
-  const random = seededRandom(7);
-  const kinds: ((n: number) => Key)[] = [
-    (n) => [n],
-    (n) => [`é${n}`],
-    (n) => n % 2 === 0 ? [n] : [`${n}`],
-    (n) => n === 6_000 ? [2n ** 60n] : [n],
-    (n) => [`a${n % 10}`, n],
-  ];
-  for (const keyOf of kinds) {
+const kinds: Record<string, (n: number) => Key> = {
+  numbers: (n) => [n],
+  texts: (n) => [`é${n}`],
+  "numbers and texts": (n) => n % 2 === 0 ? [n] : [`${n}`],
+  "numbers and a bigint": (n) => n === 3_000 ? [2n ** 60n] : [n],
+  "composite keys": (n) => [`a${n % 10}`, n],
+};
+
+for (const [kind, keyOf] of Object.entries(kinds)) {
+  Deno.test(`packed in memory, or in a file, a window hands out the same rows: ${kind}`, async () => {
+    await using folder = await TempFolder.create();
+    const random = seededRandom(7);
     const rows = Array.from({ length: 7_000 }, (_, n) => {
       const order = Math.floor(random() * 5);
       const row = makeRow(keyOf(Math.floor(random() * 5_000)), order, n, random() < 0.2);
@@ -79,24 +86,47 @@ Deno.test("a packed window hands out what one that is not packed does", () => {
       return row;
     });
     const shape = shapeOf(keyOf(0).length);
-    const [packed, plain] = [true, false].map((canPack) => {
-      const window = new Window({ shape, canPack });
-      for (let at = 0; at < rows.length; at += 1_000) {
-        window.add(batchOf(rows.slice(at, at + 1_000)));
-      }
-      return window;
-    });
-    assert.deepEqual([packed?.isPacked, plain?.isPacked], [true, false]);
-    const strip = (row: Row) => ({ ...row, length: 0 });
-    const expected = [...plain?.slices(998) ?? []].flat().map(strip);
-    assert.deepEqual([...packed?.slices(998) ?? []].flat().map(strip), expected);
-    assert.equal(packed?.superseded, plain?.superseded);
-  }
+    const plain = new Window({ shape, packFrom: Infinity, spillBeside: null });
+    const packed = new Window({ shape, packFrom: 5_000, spillBeside: null });
+    const filed = new Window({ shape, packFrom: 500, spillBeside: folder.file("replica.kv") });
+    for (let at = 0; at < rows.length; at += 1_000) {
+      for (const window of [plain, packed, filed]) window.add(batchOf(rows.slice(at, at + 1_000)));
+      // The last thousand stay in memory.
+      if (at % 2_000 !== 0) assert.ok(await filed.spill());
+    }
+    assert.deepEqual([plain, packed, filed].map(({ isPacked }) => isPacked), [false, true, true]);
+    assert.deepEqual([plain, packed, filed].map(({ runs }) => runs), [0, 0, 3]);
+    assert.equal(filed.held, 1_000);
+    const handOut = async (window: Window) => {
+      const slices = await Array.fromAsync(window.slices(998));
+      assert.ok(slices.slice(0, -1).every((slice) => slice.length === 998));
+      return slices.flat().map((row) => ({ ...row, length: 0 }));
+    };
+    const expected = await handOut(plain);
+    assert.deepEqual(await handOut(packed), expected);
+    assert.deepEqual(await handOut(filed), expected);
+    for (const { superseded, left, held } of [plain, packed, filed]) {
+      assert.deepEqual([superseded, left, held], [rows.length - expected.length, 0, 0]);
+    }
+    await filed.close();
+    assert.deepEqual([...Deno.readDirSync(folder.path)], []);
+  });
+}
+
+Deno.test("a window that can't make its file keeps its rows in memory", async () => {
+  await using folder = await TempFolder.create();
+  const spillBeside = folder.file("missing/replica.kv");
+  const window = new Window({ shape: shapeOf(1), packFrom: 2, spillBeside });
+  window.add(batchOf([3, 2, 1].map((key) => makeRow([key], 1))));
+  assert.equal(await window.spill(), false);
+  assert.deepEqual([window.runs, window.held], [0, 3]);
+  const slices = await Array.fromAsync(window.slices(2));
+  assert.deepEqual(slices.flat().map(({ key }) => key), [[1], [2], [3]]);
 });
 
 Deno.test("keys that come in order are told, and those that don't", () => {
   const property = fc.property(fc.array(keyArbitrary, { maxLength: 20 }), (keys) => {
-    const window = new Window({ shape: shapeOf(1), canPack: true });
+    const window = new Window({ shape: shapeOf(1), packFrom: 5_000, spillBeside: null });
     window.add(batchOf(keys.map((key, n) => makeRow(key, n))));
     const isAscending = keys.every((key, i) => {
       const before = keys[i - 1];
@@ -107,13 +137,13 @@ Deno.test("keys that come in order are told, and those that don't", () => {
   fc.assert(property);
 });
 
-Deno.test("the oldest rows are taken first, and nothing is lost between the two windows", () => {
-  const property = fc.property(
+Deno.test("the oldest rows are taken first, and nothing is lost between the two windows", async () => {
+  const property = fc.asyncProperty(
     fc.array(fc.nat(20), { maxLength: 30 }),
     fc.nat(35),
-    (orders, take) => {
+    async (orders, take) => {
       const rows = orders.map((order, n) => makeRow([n % 7], order, n));
-      const window = new Window({ shape: shapeOf(1), canPack: true });
+      const window = new Window({ shape: shapeOf(1), packFrom: 5_000, spillBeside: null });
       window.add(batchOf(rows, [{ text: "x", reason: "not JSON" }]));
       const taken = window.take(take);
       assert.equal(taken.left, Math.min(take, rows.length));
@@ -124,9 +154,11 @@ Deno.test("the oldest rows are taken first, and nothing is lost between the two 
         ? null
         : Math.max(...first.map(({ order }) => Number(order)));
       assert.equal(taken.maxOrder, greatest);
-      assert.deepEqual(numbers([...taken.slices(99)].flat()), numbers(naive(first)));
-      assert.deepEqual(numbers([...window.slices(99)].flat()), numbers(naive(rows.slice(take))));
+      for (const [part, rowsOf] of [[taken, first], [window, rows.slice(take)]] as const) {
+        const slices = await Array.fromAsync(part.slices(99));
+        assert.deepEqual(numbers(slices.flat()), numbers(naive(rowsOf)));
+      }
     },
   );
-  fc.assert(property);
+  await fc.assert(property);
 });
