@@ -10,13 +10,13 @@ import type { Window } from "./window.ts";
 /** Bounds of what is gathered. */
 export class Room {
   /** Rows in memory at most: in the window that fills, and in the one that is being committed. */
-  readonly rows: number = 100_000;
+  readonly rows: number = 80_000;
 
   /**
    * UTF-16 units of JSON text in memory at most: in the window that fills, and, with what is left
    * of the one that is being committed, in both. This is what bounds the memory of a catch-up.
    */
-  readonly length: number = 14 * 2 ** 20;
+  readonly length: number = 11 * 2 ** 20;
 
   /** Rows from which a window of scattered keys keeps them packed. */
   readonly packFrom: number = 5_000;
