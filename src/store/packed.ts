@@ -13,7 +13,7 @@ import { type Arrivals, type Bare, bare } from "./winners.ts";
 const BLOCK_BYTES = 2 ** 20;
 
 /** Numbers of a column's first piece: a window's worth and a chunk's, so that few columns grow. */
-const COLUMN_NUMBERS = 105_000;
+const COLUMN_NUMBERS = 53_000;
 
 /** Blocks and columns kept for the next window, so that windows leave no garbage. */
 const spareBlocks: Uint8Array[] = [];
@@ -22,7 +22,7 @@ const SPARE_BLOCKS = 40;
 const SPARE_NUMBERS = 6;
 
 /** Bytes of a list of texts. Parsing one by one costs twice as much as parsing such a list. */
-const LIST_BYTES = 2 ** 15;
+const LIST_BYTES = 2 ** 14;
 
 /** Where lists are put together. */
 const shortList = new Uint8Array(LIST_BYTES);

@@ -10,13 +10,13 @@ import type { Window } from "./window.ts";
 /** Bounds of what is gathered. */
 export class Room {
   /** Rows in memory at most: in the window that fills, and in the one that is being committed. */
-  readonly rows: number = 80_000;
+  readonly rows: number = 50_000;
 
   /**
    * UTF-16 units of JSON text in memory at most: in the window that fills, and, with what is left
    * of the one that is being committed, in both. This is what bounds the memory of a catch-up.
    */
-  readonly length: number = 11 * 2 ** 20;
+  readonly length: number = 7 * 2 ** 20;
 
   /** Rows from which a window of scattered keys keeps them packed. */
   readonly packFrom: number = 5_000;
@@ -25,13 +25,10 @@ export class Room {
   readonly behindRows: number = 10_000;
 
   /**
-   * The part of a table's rows that a window has at most, with a file: each page of the store then
-   * holds several of them, and more would gain little.
+   * Sorted runs in a file at most, each of half the rows above or more: a few hundred rows of each
+   * are in memory as they are merged, and the origin has to wait for as long as that takes.
    */
-  readonly share: number = 1 / 4;
-
-  /** Sorted runs in a file at most: a few hundred rows of each are in memory as they are merged. */
-  readonly runs: number = 64;
+  readonly runs: number = 40;
 
   /** Whether a window is to be committed. */
   isFull(window: Window, following: boolean): boolean {
@@ -50,8 +47,8 @@ export class Room {
   }
 
   /** Whether a window behind one that is being committed is to make room by writing to a file. */
-  maySpill(window: Window, tableRows: number): boolean {
-    return window.isPacked && window.left < tableRows * this.share && window.runs < this.runs &&
+  maySpill(window: Window): boolean {
+    return window.isPacked && window.runs < this.runs &&
       (window.held >= this.rows / 2 || window.heldLength >= this.length / 2);
   }
 }

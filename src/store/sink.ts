@@ -227,8 +227,7 @@ export class TableSink {
   }
 
   #maySpill(): boolean {
-    return this.#canSpill && !this.#following &&
-      this.#room.maySpill(this.#pending, this.#table.meta.rows);
+    return this.#canSpill && !this.#following && this.#room.maySpill(this.#pending);
   }
 
   #makeRoom(): void {

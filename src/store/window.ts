@@ -34,7 +34,7 @@ export interface WindowOptions {
 }
 
 /** Rows parsed at once from the memory of a window that has a file as well. */
-const REST_ROWS = 300;
+const REST_ROWS = 150;
 
 /** Rows in the order of their arrival, until they are taken. */
 export class Window {
