@@ -57,7 +57,7 @@ export interface Row {
   /** The tombstone field's value; `null` for a live record. */
   readonly deletedAt: JsonValue;
   readonly value: JsonObject;
-  /** Length of the record's JSON text in UTF-16 units: what sizes are estimated from. */
+  /** Length of the record's JSON text in UTF-16 units, or a little more: sizes are bounded by it. */
   readonly length: number;
 }
 

@@ -159,8 +159,8 @@ for (const sorted of [true, false]) {
         using held = new HeldCommits();
         const writing = filling.write(rows);
         // Until the file holds as many runs as it may, and the origin has to wait.
-        await waitFor(() => filling.sink.isBlocking, "the origin waits");
-        assert.equal(filling.room.spills, filling.room.runs);
+        const { room, sink } = filling;
+        await waitFor(() => room.spills === room.runs && sink.isBlocking, "the origin waits");
         assert.deepEqual(files(store), []);
         held.release();
         await writing;
@@ -187,11 +187,11 @@ Deno.test("where no file can be made, the origin waits, and all is stored", asyn
     await using filling = await Filling.begin(store.path, store.folder.file("missing/replica.kv"));
     using held = new HeldCommits();
     const writing = filling.write(rows);
-    await waitFor(() => filling.sink.isBlocking, "the origin waits");
-    assert.equal(filling.room.spills, 1);
+    const { room, sink } = filling;
+    await waitFor(() => room.spills === 1 && sink.isBlocking, "the origin waits");
     held.release();
     await writing;
-    assert.equal(filling.room.spills, 1);
+    assert.equal(room.spills, 1);
   }
   assert.equal((await rowsIn(await store.open(), "servers")).size, expected(rows).size);
 });
@@ -203,8 +203,8 @@ Deno.test("a file is given up with its window, when the sink is abandoned or a c
     using held = new HeldCommits();
     held.isFailing = isFailing;
     const writing = filling.write(someRows(1, 2_000, true)).catch((error: unknown) => error);
-    await waitFor(() => filling.sink.isBlocking, "the origin waits");
-    assert.ok(filling.room.spills > 0);
+    const { room, sink } = filling;
+    await waitFor(() => room.spills === room.runs && sink.isBlocking, "the origin waits");
     const abandoned = isFailing ? Promise.resolve() : filling.sink.abandon();
     held.release();
     await abandoned;
