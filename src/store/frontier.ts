@@ -39,14 +39,23 @@ class PerhapsSet {
   #bits: Uint8Array | null = null;
 
   add(key: Key): void {
-    const id = keyId(key);
-    if (this.#bits === null) {
-      this.#keys.add(id);
-      if (this.#keys.size < SET_KEYS) return;
-      this.#bits = new Uint8Array(BITS / 8);
-      for (const known of this.#keys) this.#mark(this.#bits, known);
-      this.#keys.clear();
-    } else this.#mark(this.#bits, id);
+    this.#add(keyId(key));
+  }
+
+  #add(id: string | number | bigint | boolean): void {
+    if (this.#bits !== null) return this.#mark(this.#bits, id);
+    this.#keys.add(id);
+    if (this.#keys.size >= SET_KEYS) this.#spilled();
+  }
+
+  /** The bitmap, made of the keys where there was none. */
+  #spilled(): Uint8Array {
+    if (this.#bits !== null) return this.#bits;
+    const bits = new Uint8Array(BITS / 8);
+    for (const known of this.#keys) this.#mark(bits, known);
+    this.#keys.clear();
+    this.#bits = bits;
+    return bits;
   }
 
   has(key: Key): boolean {
@@ -54,6 +63,14 @@ class PerhapsSet {
     if (this.#bits === null) return this.#keys.has(id);
     const at = hash(id);
     return ((this.#bits[at >> 3] ?? 0) & (1 << (at & 7))) !== 0;
+  }
+
+  /** Takes all that another one has. */
+  join(other: PerhapsSet): void {
+    for (const id of other.#keys) this.#add(id);
+    if (other.#bits === null) return;
+    const bits = this.#spilled();
+    for (let i = 0; i < bits.length; i++) bits[i] = (bits[i] ?? 0) | (other.#bits[i] ?? 0);
   }
 
   #mark(bits: Uint8Array, id: string | number | bigint | boolean): void {
@@ -73,7 +90,8 @@ export class Frontier {
   #top: Key | null | undefined;
   #next: Order | null = null;
   #nextTies: PerhapsSet | null = null;
-  readonly #noted: Key[] = [];
+  /** Keys of the window that is under way, at an order that was reached before it. */
+  #noted = new PerhapsSet();
 
   /** @param high greatest order in the store; null for none
    *  @param empty whether the store holds no row of the table */
@@ -120,7 +138,7 @@ export class Frontier {
     this.#next = order < 0 ? null : maxOrder;
     // Ties at an order that is only now reached are known from their first row on.
     this.#nextTies = order > 0 ? new PerhapsSet() : this.#ties;
-    this.#noted.length = 0;
+    this.#noted = new PerhapsSet();
   }
 
   /** Takes note of rows that are being written. */
@@ -129,7 +147,7 @@ export class Frontier {
     if (next === null || this.#nextTies === null) return;
     for (const row of rows) {
       if (compareOrder(row.order, next) !== 0) continue;
-      if (this.#nextTies === this.#ties) this.#noted.push(row.key);
+      if (this.#nextTies === this.#ties) this.#noted.add(row.key);
       else this.#nextTies.add(row.key);
     }
   }
@@ -137,7 +155,8 @@ export class Frontier {
   end(): void {
     if (this.#next === null) return;
     this.#high = this.#next;
-    for (const key of this.#noted.splice(0)) this.#nextTies?.add(key);
+    this.#nextTies?.join(this.#noted);
+    this.#noted = new PerhapsSet();
     this.#ties = this.#nextTies;
     this.#next = null;
   }

@@ -28,7 +28,13 @@ export class Room {
    * Sorted runs in a file at most, each of half the rows above or more: a few hundred rows of each
    * are in memory as they are merged, and the origin has to wait for as long as that takes.
    */
-  readonly runs: number = 40;
+  readonly runs: number = 24;
+
+  /**
+   * UTF-16 units of the longest row of a window that may have a file. As the runs are merged, one row
+   * of each is in memory at least; and what large rows cost is not the pages that they touch.
+   */
+  readonly longest: number = 2 ** 16;
 
   /** Whether a window is to be committed. */
   isFull(window: Window, following: boolean): boolean {
@@ -48,7 +54,7 @@ export class Room {
 
   /** Whether a window behind one that is being committed is to make room by writing to a file. */
   maySpill(window: Window): boolean {
-    return window.isPacked && window.runs < this.runs &&
+    return window.isPacked && window.runs < this.runs && window.longest <= this.longest &&
       (window.held >= this.rows / 2 || window.heldLength >= this.length / 2);
   }
 }

@@ -27,9 +27,6 @@ import type { SinkOptions } from "./sink_options.ts";
 import type { Table } from "./table.ts";
 import { Window, type WindowOptions } from "./window.ts";
 
-/** Rows of one commit while following. */
-const FOLLOW_ROWS = OPERATION_ROWS;
-
 /** Rows of a table that one answer of the origin holds, on their way into the store. */
 export class TableSink {
   readonly #table: Table;
@@ -45,6 +42,8 @@ export class TableSink {
   /** The window that is being committed. */
   #current: Window | null = null;
   readonly #pace = new Pace();
+  /** Whether the origin has to wait, so that its silence says nothing. */
+  isBlocking = false;
   #following = false;
   #flushing = false;
   #abandoned = false;
@@ -196,16 +195,13 @@ export class TableSink {
     if (this.#isDue()) this.#wake();
     else if (this.#patience === null) void this.#wait();
     // A full window behind one that is being committed: the origin waits.
+    this.isBlocking = true;
     while (this.#work !== null && this.#isCrowded() && !this.#abandoned) {
       if (this.#maySpill()) this.#canSpill = await this.#pending.spill();
       else await new Promise<void>((resolve) => this.#waiting = resolve);
       this.#check();
     }
-  }
-
-  /** Whether the origin has to wait, so that its silence says nothing. */
-  get isBlocking(): boolean {
-    return this.#waiting !== null;
+    this.isBlocking = false;
   }
 
   /** The answer is out of order: what came so far is no prefix of it. */
@@ -286,6 +282,8 @@ export class TableSink {
     }).finally(() => {
       this.#work = null;
       this.#makeRoom();
+      // What was written in the moment in between.
+      if (this.#failure === null && !this.#pending.empty && this.#isDue()) this.#wake();
     });
   }
 
@@ -323,8 +321,8 @@ export class TableSink {
   }
 
   #take(): Window {
-    if (this.#isFollowed(this.#pending) && this.#pending.left > FOLLOW_ROWS) {
-      return this.#pending.take(FOLLOW_ROWS);
+    if (this.#isFollowed(this.#pending) && this.#pending.left > OPERATION_ROWS) {
+      return this.#pending.take(OPERATION_ROWS);
     }
     const { ascending, left, length } = this.#pending;
     const full = rowsPerOperation(left, length);

@@ -48,17 +48,32 @@ export class SpillFile implements Disposable {
   static async create(store: string): Promise<SpillFile> {
     const options = { dir: dirname(store), prefix: `${basename(store)}-window-` };
     const path = await Deno.makeTempFile(options);
-    const file = await Deno.open(path, { read: true, write: true });
-    const isNameless = await Deno.remove(path).then(() => true, () => false);
-    return new SpillFile(file, isNameless ? null : path);
+    try {
+      const file = await Deno.open(path, { read: true, write: true });
+      const isNameless = await Deno.remove(path).then(() => true, () => false);
+      return new SpillFile(file, isNameless ? null : path);
+    } catch (error) {
+      await Deno.remove(path).catch(() => {});
+      throw error;
+    }
   }
 
   get runs(): number {
     return this.#runs.length;
   }
 
-  /** Writes a run: rows in key order, one a key. What fails to be written is no run. */
+  /** Writes a run: rows in key order, one a key. What fails to be written is no run, and no file. */
   async write(rows: Packed, positions: Uint32Array): Promise<void> {
+    try {
+      await this.#writeRun(rows, positions);
+    } catch (error) {
+      // A full disk: the store needs the space.
+      await this.#file.truncate(this.#end);
+      throw error;
+    }
+  }
+
+  async #writeRun(rows: Packed, positions: Uint32Array): Promise<void> {
     const run: Place[] = [];
     const buffer = new Uint8Array(WRITE_BYTES);
     let filled = 0;

@@ -33,6 +33,12 @@ export interface WindowOptions {
   readonly spillBeside: string | null;
 }
 
+/** UTF-16 units of a slice, from which on it gets no more rows. */
+const SLICE_LENGTH = 2 ** 21;
+
+/** What a reject takes besides its text, in UTF-16 units. */
+const REJECT_LENGTH = 128;
+
 /** Rows parsed at once from the memory of a window that has a file as well. */
 const REST_ROWS = 150;
 
@@ -42,6 +48,8 @@ export class Window {
   rejects: Reject[] = [];
   /** Sum of the rejects' lengths, in UTF-16 units. */
   #rejectLength = 0;
+  /** Length of the longest row that ever was in it, in UTF-16 units. */
+  longest = 0;
   /** Sum of the lengths of the rows in memory, in UTF-16 units; roughly. */
   heldLength = 0;
   /** Whether every key came after the one before it: then there is nothing to gain from waiting. */
@@ -80,7 +88,7 @@ export class Window {
     for (const row of batch.rows) this.#push(row);
     for (const reject of batch.rejects) {
       this.rejects.push(reject);
-      this.#rejectLength += reject.text.length;
+      this.#rejectLength += reject.text.length + REJECT_LENGTH;
     }
     this.maxOrder = maxOrder(this.maxOrder, batch.maxOrder);
     if (!this.ascending && this.#rows.length >= this.#options.packFrom) {
@@ -146,16 +154,21 @@ export class Window {
   async *slices(size: number): AsyncGenerator<Row[]> {
     await this.#spilling;
     if (this.#file === null) return yield* this.#fromMemory(size);
+    // The memory is for the next window.
+    if (this.held > 0) await this.spill();
     const { shape } = this.#options;
     const sources = this.#file.sources(shape);
     if (this.#packed !== null) sources.push(restOf(this.#packed, shape));
     let slice: Row[] = [];
+    let length = 0;
     for await (const rows of merged(sources)) {
       for (const row of rows) {
-        if (slice.push(row) < size) continue;
+        length += row.length;
+        if (slice.push(row) < size && length < SLICE_LENGTH) continue;
         this.left -= slice.length;
         yield slice;
         slice = [];
+        length = 0;
       }
     }
     this.superseded += this.left - slice.length;
@@ -210,6 +223,7 @@ export class Window {
     this.left++;
     this.held++;
     this.heldLength += row.length;
+    if (row.length > this.longest) this.longest = row.length;
   }
 }
 

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { compareOrder } from "../../src/protocol/cursor.ts";
 import type { Key, Row } from "../../src/protocol/record.ts";
 import { compareKeys } from "../../src/store/key_order.ts";
+import { Room } from "../../src/store/room.ts";
 import { Window } from "../../src/store/window.ts";
 import { seededRandom } from "../../scripts/origin/random.ts";
 import {
@@ -122,6 +123,35 @@ Deno.test("a window that can't make its file keeps its rows in memory", async ()
   assert.deepEqual([window.runs, window.held], [0, 3]);
   const slices = await Array.fromAsync(window.slices(2));
   assert.deepEqual(slices.flat().map(({ key }) => key), [[1], [2], [3]]);
+});
+
+Deno.test("large rows come out of a file a few at a time", async () => {
+  await using folder = await TempFolder.create();
+  const spillBeside = folder.file("replica.kv");
+  const window = new Window({ shape: shapeOf(1), packFrom: 2, spillBeside });
+  const text = "x".repeat(60_000);
+  for (let run = 0; run < 4; run++) {
+    const rows = Array.from({ length: 30 }, (_, i) => {
+      const row = makeRow([1000 - i * 4 - run], 1);
+      return { ...row, value: { ...row.value, text }, length: text.length };
+    });
+    window.add(batchOf(rows));
+    assert.ok(await window.spill());
+  }
+  const slices = await Array.fromAsync(window.slices(998));
+  assert.equal(slices.flat().length, 120);
+  for (const slice of slices) assert.ok(slice.length * text.length < 2 ** 21 + text.length);
+  await window.close();
+});
+
+Deno.test("a window with a very large row stays in memory", () => {
+  const room = new Room();
+  const window = new Window({ shape: shapeOf(1), packFrom: 2, spillBeside: "replica.kv" });
+  const rows = Array.from({ length: room.rows }, (_, i) => makeRow([room.rows - i], 1));
+  window.add(batchOf(rows));
+  assert.ok(room.maySpill(window));
+  window.add(batchOf([{ ...makeRow([0], 1), length: 2 ** 20 }]));
+  assert.equal(room.maySpill(window), false);
 });
 
 Deno.test("keys that come in order are told, and those that don't", () => {
