@@ -142,10 +142,7 @@ Deno.test("only keys.ts names keys, and a file answers one question", () => {
     }
     const lines = text.split("\n").length;
     if (file.endsWith(".ts")) {
-      assert.ok(lines <= MOST_LINES || KNOWN_LARGE.has(file), `${file}: ${lines}`);
+      assert.ok(lines <= MOST_LINES, `${file}: ${lines}`);
     }
   }
 });
-
-/** Files that are still to be taken apart. */
-const KNOWN_LARGE = new Set(["store/change_index.ts"]);

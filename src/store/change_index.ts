@@ -23,28 +23,15 @@
 
 import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
 import type { Row } from "../protocol/record.ts";
-import { between, type EntryBuffer, type SortedEntries } from "./change_buffer.ts";
-import { type ChangeEntry, type ChangePlace, sortEntries } from "./change_entry.ts";
+import { between, type EntryBuffer } from "./change_buffer.ts";
+import { type ChangePlace, sortEntries } from "./change_entry.ts";
 import { type Late, LateEntries } from "./change_late.ts";
 import { ChangeLog } from "./change_log.ts";
 import { ChangeKeeper } from "./change_keeper.ts";
-import {
-  type ChangePlan,
-  listed,
-  logged,
-  LOGGED_BYTES,
-  LOGGED_ENTRIES,
-  type PlannedRun,
-  planRuns,
-} from "./change_plan.ts";
+import { NamedRuns } from "./change_named.ts";
+import { type ChangePlan, listed, logged, LOGGED_BYTES, LOGGED_ENTRIES } from "./change_plan.ts";
 import { type ChangeSlice, type PageHints, readSlice } from "./change_reader.ts";
-import {
-  dropEntries,
-  dropLeftovers,
-  type IndexedTable,
-  readPage,
-  type WrittenRun,
-} from "./change_runs.ts";
+import { dropEntries, dropLeftovers, type IndexedTable } from "./change_runs.ts";
 import { SignedState } from "./change_signing.ts";
 import {
   type Buried,
@@ -67,11 +54,8 @@ export class ChangeIndex {
   readonly #table: IndexedTable;
   readonly #keeper: ChangeKeeper;
   readonly #state: SignedState;
+  readonly #runs: NamedRuns;
   readonly #log: ChangeLog;
-  /** Runs that are being merged: they don't grow. */
-  #sealed: ReadonlySet<number> = new Set();
-  /** The run that grows, and its last entry. */
-  #growing: { readonly id: number; readonly last: ChangeEntry } | null = null;
   /** Rows up to here may be stored without an entry; null where that can't be. */
   #doubt: Order | null;
   #isRunning = false;
@@ -93,21 +77,11 @@ export class ChangeIndex {
     this.#state = new SignedState(table.name, emptyState(false));
     this.#doubt = high;
     this.#cursor = table.cursor;
-    this.#keeper = new ChangeKeeper(table, {
-      runs: () => this.#state.next.runs,
-      seal: (runs) => {
-        this.#sealed = new Set(runs.map((run) => run.id));
-        if (this.#growing !== null && this.#sealed.has(this.#growing.id)) this.#growing = null;
-      },
-      total: () =>
-        this.#state.next.runs.reduce((sum, run) => sum + run.entries, this.#log.entries.length),
-      valid: () => this.#state.next.valid,
+    this.#runs = new NamedRuns(table.name, this.#state);
+    this.#keeper = new ChangeKeeper(table, this.#runs, {
+      total: () => this.#runs.all.reduce((sum, run) => sum + run.entries, this.#log.entries.length),
       isQuiet: () => this.#state.underWay === 0 && !this.#isPlanning && !this.#state.isDirty,
-      newRun: () => this.#newRun(),
-      built: (runs) => this.#built(runs),
-      merged: (old, merged, valid) => this.#merged(old, merged, valid),
       durable: () => this.#persist(),
-      isNamed: (run) => this.#state.durable.runs.some(({ id }) => id === run.id),
     });
   }
 
@@ -170,15 +144,10 @@ export class ChangeIndex {
   }
 
   async #load(state: ChangeState): Promise<void> {
-    const { name, store } = this.#table;
+    const { writer } = this.#table.store;
     this.#state.reset(state);
-    await this.#log.load(store.writer);
-    this.#growing = null;
-    const last = state.runs.at(-1);
-    if (last !== undefined && last.pages > 0 && !this.#sealed.has(last.id)) {
-      const entry = (await readPage(store.writer, name, last.id, last.pages - 1)).at(-1);
-      if (entry !== undefined) this.#growing = { id: last.id, last: entry };
-    }
+    await this.#log.load(writer);
+    await this.#runs.load(writer);
     this.version++;
   }
 
@@ -317,9 +286,9 @@ export class ChangeIndex {
     const isLogFull = !isLarge && this.#state.underWay === 0 && this.#log.isFull;
     const few = isLarge ? [] : [...between(entries, 0, entries.length)];
     const { pages, runs, late } = isLarge
-      ? this.#planRuns(entries)
+      ? this.#runs.plan(entries)
       : isLogFull
-      ? this.#planRuns(listed(sortEntries([...this.#log.entries, ...few])))
+      ? this.#runs.plan(listed(sortEntries([...this.#log.entries, ...few])))
       : { pages: [], runs: [], late: few };
     const packed = late.length === 0 ? null : logged(late);
     const dropped = isLogFull ? this.#log.values : 0;
@@ -345,35 +314,11 @@ export class ChangeIndex {
         if (this.#table.meta.resync === null && this.#state.next.retold) {
           this.#state.change(retell(this.#state.next));
         }
-        for (const run of runs) this.#grow(run);
+        for (const run of runs) this.#runs.grow(run);
         this.#state.stage({ dropsLog: isLogFull, logged: late, isSilent: this.#isUntold, entries });
         this.#isRunning = this.#isPlanning = false;
       },
     };
-  }
-
-  #planRuns(entries: SortedEntries) {
-    const id = this.#growing?.id;
-    const known = this.#state.next.runs.find((run) => run.id === id);
-    const growing = known === undefined || this.#growing === null
-      ? null
-      : { run: known, last: this.#growing.last };
-    return planRuns(this.#table.name, entries, growing, () => this.#newRun());
-  }
-
-  #grow({ id, pages, from, to, last, grows }: PlannedRun): void {
-    const runs = this.#state.next.runs.filter((run) => run.id !== id);
-    const was = this.#state.next.runs.find((run) => run.id === id) ?? { id, pages: 0, entries: 0 };
-    const grown = { id, pages: was.pages + pages, entries: was.entries + to - from };
-    // The one that grows is the last, which is how it is found again.
-    this.#state.change({ runs: grows ? [...runs, grown] : [grown, ...runs] });
-    if (grows) this.#growing = { id, last };
-  }
-
-  #newRun(): number {
-    const id = this.#state.next.nextRun;
-    this.#state.change({ nextRun: id + 1 });
-    return id;
   }
 
   /** Every operation with the cursor is signed, right before it is sent. */
@@ -416,23 +361,6 @@ export class ChangeIndex {
     while (this.#state.underWay > 0) await committer.idle();
   }
 
-  #built(written: readonly WrittenRun[]): void {
-    const valid = written.reduce((sum, run) => sum + run.entries, 0);
-    // The one that grows stays the last.
-    const runs = [...written.map(bare), ...this.#state.next.runs];
-    this.#state.change({ complete: true, runs, valid });
-  }
-
-  #merged(old: readonly ChangeRun[], merged: WrittenRun, valid: number | null): void {
-    const ids = new Set(old.map((run) => run.id));
-    const rest = this.#state.next.runs.filter((run) => !ids.has(run.id));
-    const runs = merged.pages === 0 ? rest : [bare(merged), ...rest];
-    if (rest.length === 0 && merged.last !== null) {
-      this.#growing = { id: merged.id, last: merged.last };
-    }
-    this.#state.change({ runs, ...(valid === null ? {} : { valid }) });
-  }
-
   // The readers' side.
 
   /** What was entered below the cursor since a version, which who reads in order has passed by. */
@@ -451,9 +379,4 @@ export class ChangeIndex {
     });
     return readSlice(snapshot, place, upTo, hints);
   }
-}
-
-/** A run as the state names it. */
-function bare({ id, pages, entries }: ChangeRun): ChangeRun {
-  return { id, pages, entries };
 }

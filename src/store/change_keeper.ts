@@ -10,6 +10,7 @@ import { messageOf } from "../protocol/errors.ts";
 import { type Key, orderOf } from "../protocol/record.ts";
 import { type ChangeEntry, sortEntries } from "./change_entry.ts";
 import { lookUpChanges } from "./change_lookup.ts";
+import type { NamedRuns } from "./change_named.ts";
 import {
   dropRun,
   type IndexedTable,
@@ -45,22 +46,12 @@ const FORGOTTEN = "a commit failed, and this has to be done again";
 
 /** The index's side of it. */
 export interface KeptIndex {
-  runs(): readonly ChangeRun[];
-  /** These are being merged, and must not grow; until the next call. */
-  seal(runs: readonly ChangeRun[]): void;
-  /** Entries that there are, and that counted when all were last looked at. */
+  /** Entries that there are. */
   total(): number;
-  valid(): number;
   /** Whether all that was begun is durable. */
   isQuiet(): boolean;
-  newRun(): number;
-  built(runs: readonly WrittenRun[]): void;
-  /** @param valid entries that count, where all were looked at */
-  merged(old: readonly ChangeRun[], merged: WrittenRun, valid: number | null): void;
   /** Resolves when what was told is stored. */
   durable(): Promise<void>;
-  /** Whether the stored state names a run. */
-  isNamed(run: ChangeRun): boolean;
 }
 
 /**
@@ -82,12 +73,14 @@ export function runsToMerge(runs: readonly ChangeRun[]): readonly ChangeRun[] {
 
 export class ChangeKeeper {
   readonly #table: IndexedTable;
+  readonly #runs: NamedRuns;
   readonly #index: KeptIndex;
   readonly #stop = new AbortController();
   #work: Promise<void> | null = null;
 
-  constructor(table: IndexedTable, index: KeptIndex) {
+  constructor(table: IndexedTable, runs: NamedRuns, index: KeptIndex) {
     this.#table = table;
+    this.#runs = runs;
     this.#index = index;
   }
 
@@ -115,8 +108,8 @@ export class ChangeKeeper {
   /** Begins to merge where that is due. */
   look(): void {
     if (this.#work !== null || this.signal.aborted || !this.#index.isQuiet()) return;
-    const runs = this.#index.runs();
-    const counted = Math.max(this.#table.meta.rows, this.#index.valid());
+    const runs = this.#runs.all;
+    const counted = Math.max(this.#table.meta.rows, this.#runs.valid);
     if (this.#index.total() > 2 * counted + SLACK_ENTRIES && runs.length > 0) {
       return this.#start(() => this.#merge(runs, true));
     }
@@ -140,7 +133,7 @@ export class ChangeKeeper {
     };
     this.#work = run().finally(() => {
       this.#work = null;
-      this.#index.seal([]);
+      this.#runs.seal([]);
       this.look();
     });
   }
@@ -153,11 +146,11 @@ export class ChangeKeeper {
       if (entries.length === 0) return;
       const slice = sortEntries(entries);
       entries = [];
-      runs.push(await writeRun(this.#table, this.#index.newRun(), [slice], this.signal));
+      runs.push(await writeRun(this.#table, this.#runs.create(), [slice], this.signal));
       if (runs.length < BUILD_RUNS) return;
       const old = runs.splice(0);
       const slices = mergedRuns(store.reader, name, old);
-      runs.push(await writeRun(this.#table, this.#index.newRun(), slices, this.signal));
+      runs.push(await writeRun(this.#table, this.#runs.create(), slices, this.signal));
       for (const run of old) await dropRun(this.#table, run, this.signal);
     };
     try {
@@ -180,26 +173,26 @@ export class ChangeKeeper {
       }
       throw error;
     }
-    this.#index.built(runs);
+    this.#runs.complete(runs);
     await this.#index.durable();
-    if (!runs.every((run) => this.#index.isNamed(run))) throw new Error(FORGOTTEN);
+    if (!runs.every((run) => this.#runs.isStored(run))) throw new Error(FORGOTTEN);
   }
 
   /** @param sweeps whether entries that don't count any more are left out */
   async #merge(old: readonly ChangeRun[], sweeps: boolean): Promise<void> {
     const { name, store } = this.#table;
-    this.#index.seal(old);
+    this.#runs.seal(old);
     const slices = mergedRuns(store.reader, name, old);
-    const id = this.#index.newRun();
+    const id = this.#runs.create();
     const merged = await writeRun(
       this.#table,
       id,
       sweeps ? this.#swept(slices) : slices,
       this.signal,
     );
-    this.#index.merged(old, merged, sweeps ? merged.entries : null);
+    this.#runs.replace(old, merged, sweeps ? merged.entries : null);
     await this.#index.durable();
-    if (old.some((run) => this.#index.isNamed(run))) throw new Error(FORGOTTEN);
+    if (old.some((run) => this.#runs.isStored(run))) throw new Error(FORGOTTEN);
     for (const run of old) await dropRun(this.#table, run, this.signal);
   }
 

@@ -39,8 +39,9 @@ export class Pace {
   }
 
   /**
-   * Looks at it, and how long it takes to be quiet. Half a gale of rows that stalls for a moment is quiet, but still a gale: only a
-   * whole {@linkcode PACE_MS} tells that a stream is slow.
+   * Whether nothing has come for `quietMs`, and whether the stream is slow. A flood that stalls
+   * for a moment is quiet and still a flood: only a whole {@linkcode PACE_MS} tells that a stream
+   * is slow.
    */
   look(now: number, quietMs: number): { readonly isQuiet: boolean; readonly isSlow: boolean } {
     const isQuiet = now - Math.max(this.#arrived, this.#since) >= quietMs;

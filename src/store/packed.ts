@@ -15,10 +15,10 @@ const BLOCK_BYTES = 2 ** 20;
 /** Numbers of a column's first piece: a window's worth and a chunk's, so that few columns grow. */
 const COLUMN_NUMBERS = 53_000;
 
-/** Blocks and columns kept for the next window, so that windows leave no garbage. */
+/** Blocks and columns kept for the next window, two windows' worth, so that windows leave no garbage. */
 const spareBlocks: Uint8Array[] = [];
 const spareNumbers: Float64Array[] = [];
-const SPARE_BLOCKS = 40;
+const SPARE_BLOCKS = 16;
 const SPARE_NUMBERS = 6;
 
 /** Bytes of a list of texts. Parsing one by one costs twice as much as parsing such a list. */

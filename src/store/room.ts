@@ -9,12 +9,15 @@ import type { Window } from "./window.ts";
 
 /** Bounds of what is gathered. */
 export class Room {
-  /** Rows in memory at most: in the window that fills, and in the one that is being committed. */
+  /**
+   * Rows in memory at most: in the window that fills, and, with what is left of the one that is
+   * being committed, in both.
+   */
   readonly rows: number = 50_000;
 
   /**
-   * UTF-16 units of JSON text in memory at most: in the window that fills, and, with what is left
-   * of the one that is being committed, in both. This is what bounds the memory of a catch-up.
+   * UTF-16 units of JSON text in memory at most, in each of the two windows: large rows fill them
+   * long before the bound above.
    */
   readonly length: number = 7 * 2 ** 20;
 
@@ -25,8 +28,9 @@ export class Room {
   readonly behindRows: number = 10_000;
 
   /**
-   * Sorted runs in a file at most, each of half the rows above or more: a few hundred rows of each
-   * are in memory as they are merged, and the origin has to wait for as long as that takes.
+   * Sorted runs in a file at most, each of half the rows above or more. As they are merged, about
+   * 150 small rows of each are in memory; and the longer they are, the longer the next window has to
+   * wait for its turn.
    */
   readonly runs: number = 24;
 
@@ -54,7 +58,7 @@ export class Room {
 
   /** Whether a window behind one that is being committed is to make room by writing to a file. */
   maySpill(window: Window): boolean {
-    return window.isPacked && window.runs < this.runs && window.longest <= this.longest &&
+    return window.canSpill && window.runs < this.runs && window.longest <= this.longest &&
       (window.held >= this.rows / 2 || window.heldLength >= this.length / 2);
   }
 }

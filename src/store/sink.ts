@@ -35,7 +35,6 @@ export class TableSink {
   readonly #decider: Decider;
   readonly #windows: WindowOptions;
   readonly #room: Room;
-  #canSpill: boolean;
   #pending: Window;
   /** The last window of a stream that has just slowed down: still committed as gathered. */
   #gathered: Window | null = null;
@@ -71,10 +70,10 @@ export class TableSink {
     this.#following = options.following;
     this.#room = options.room ?? new Room();
     const { path } = table.store;
-    // The entries of a window that long would be too many for the change index.
-    this.#canSpill = path !== ":memory:" && table.index === null;
     const packFrom = options.isTransformed ? Infinity : this.#room.packFrom;
-    this.#windows = { shape: table.shape, packFrom, spillBeside: path };
+    // The entries of a window that long would be too many for the change index.
+    const spillBeside = path === ":memory:" || table.index !== null ? null : path;
+    this.#windows = { shape: table.shape, packFrom, spillBeside };
     this.#pending = new Window(this.#windows);
   }
 
@@ -197,7 +196,7 @@ export class TableSink {
     // A full window behind one that is being committed: the origin waits.
     this.isBlocking = true;
     while (this.#work !== null && this.#isCrowded() && !this.#abandoned) {
-      if (this.#maySpill()) this.#canSpill = await this.#pending.spill();
+      if (this.#maySpill()) await this.#pending.spill();
       else await new Promise<void>((resolve) => this.#waiting = resolve);
       this.#check();
     }
@@ -223,7 +222,7 @@ export class TableSink {
   }
 
   #maySpill(): boolean {
-    return this.#canSpill && !this.#following && this.#room.maySpill(this.#pending);
+    return !this.#following && this.#room.maySpill(this.#pending);
   }
 
   #makeRoom(): void {

@@ -58,7 +58,8 @@ export class Window {
   #rows: Row[] = [];
   #packed: Packed | null = null;
   #file: SpillFile | null = null;
-  #spilling: Promise<boolean> | null = null;
+  #spilling: Promise<void> | null = null;
+  #hasFailedToSpill = false;
   /** Rows that gave way to one of the same key; known once all slices are handed out. */
   superseded = 0;
   /** Rows not handed out yet. */
@@ -119,32 +120,37 @@ export class Window {
     return this.#packed !== null;
   }
 
-  /**
-   * Writes the rows in memory to a file, which makes room for more; only of a packed window. False
-   * where that fails: they stay where they are.
-   */
-  spill(): Promise<boolean> {
-    const { spillBeside } = this.#options;
-    if (this.#packed === null || spillBeside === null) return Promise.resolve(false);
-    this.#spilling = this.#spill(this.#packed, spillBeside);
-    return this.#spilling;
+  /** Whether rows in memory may go to a file: only those of a packed window. */
+  get canSpill(): boolean {
+    return this.isPacked && this.#options.spillBeside !== null && !this.#hasFailedToSpill;
   }
 
-  async #spill(packed: Packed, store: string): Promise<boolean> {
+  /**
+   * Writes the rows in memory to a file, which makes room for more. Where that fails, they stay
+   * where they are, and the window can't do it again.
+   */
+  async spill(): Promise<void> {
+    const { spillBeside } = this.#options;
+    if (this.#packed === null || spillBeside === null) return;
+    this.#spilling = this.#spill(this.#packed, spillBeside);
+    await this.#spilling;
+  }
+
+  async #spill(packed: Packed, store: string): Promise<void> {
     const winning = winners(packed);
     try {
       this.#file ??= await SpillFile.create(store);
       await this.#file.write(packed, winning);
     } catch {
       // The disk is full, or the folder isn't writable: smaller windows do the job as well.
-      return false;
+      this.#hasFailedToSpill = true;
+      return;
     }
     const beaten = packed.length - winning.length;
     this.superseded += beaten;
     this.left -= beaten;
     this.#emptied(packed);
     this.#packed = new Packed();
-    return true;
   }
 
   /**
@@ -155,7 +161,7 @@ export class Window {
     await this.#spilling;
     if (this.#file === null) return yield* this.#fromMemory(size);
     // The memory is for the next window.
-    if (this.held > 0) await this.spill();
+    if (this.held > 0 && this.canSpill) await this.spill();
     const { shape } = this.#options;
     const sources = this.#file.sources(shape);
     if (this.#packed !== null) sources.push(restOf(this.#packed, shape));
