@@ -10,6 +10,7 @@
  * @module
  */
 
+import { TemporaryFile } from "../base/temporary_file.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
 import { parseJson, stringifyJson } from "../protocol/json_text.ts";
 
@@ -19,18 +20,20 @@ const RUN_CHARS = 32 * 1024 * 1024;
 /** Characters gathered before a run's file is written to. */
 const WRITE_CHARS = 256 * 1024;
 
+/** Bytes read from a run's file at once. */
+const READ_BYTES = 64 * 1024;
+
 interface Line {
   readonly order: Order;
   readonly text: string;
 }
 
 /** Takes lines, then gives them back sorted; equal orders keep the order of their arrival. */
-export class Sorter {
+export class Sorter implements Disposable {
   readonly #runChars: number;
-  readonly #runs: string[] = [];
+  readonly #runs: TemporaryFile[] = [];
   #lines: Line[] = [];
   #chars = 0;
-  #folder: string | null = null;
 
   constructor(runChars: number = RUN_CHARS) {
     this.#runChars = runChars;
@@ -54,11 +57,10 @@ export class Sorter {
     yield* merged(sources);
   }
 
-  /** Removes the temporary files. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Gives the temporary files back. */
+  [Symbol.dispose](): void {
     this.#lines = [];
-    if (this.#folder !== null) await Deno.remove(this.#folder, { recursive: true });
-    this.#folder = null;
+    for (const run of this.#runs.splice(0)) run[Symbol.dispose]();
   }
 
   #take(): Line[] {
@@ -69,33 +71,32 @@ export class Sorter {
   }
 
   async #writeRun(): Promise<void> {
-    this.#folder ??= await Deno.makeTempDir({ prefix: "lockstep-export-" });
-    const path = `${this.#folder}/${this.#runs.length}`;
-    using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+    const file = await TemporaryFile.create("lockstep-export-");
+    this.#runs.push(file);
     const encoder = new TextEncoder();
     let pending = "";
+    let at = 0;
     for (const { order, text } of this.#take()) {
       pending += `${stringifyJson(order)}\t${text}\n`;
       if (pending.length >= WRITE_CHARS) {
-        await writeAll(file, encoder.encode(pending));
+        at = await file.write(encoder.encode(pending), at);
         pending = "";
       }
     }
-    await writeAll(file, encoder.encode(pending));
-    this.#runs.push(path);
+    await file.write(encoder.encode(pending), at);
   }
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  while (bytes.length > 0) bytes = bytes.subarray(await file.write(bytes));
-}
-
 /** A run's lines, read as they are asked for. */
-async function* readRun(path: string): AsyncGenerator<Line> {
-  const file = await Deno.open(path);
+async function* readRun(file: TemporaryFile): AsyncGenerator<Line> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(READ_BYTES);
   let rest = "";
-  for await (const piece of file.readable.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + piece).split("\n");
+  for (let at = 0;;) {
+    const read = await file.read(buffer, at);
+    if (read === 0) return;
+    at += read;
+    const lines = (rest + decoder.decode(buffer.subarray(0, read), { stream: true })).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
       const tab = line.indexOf("\t");

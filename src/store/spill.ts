@@ -1,13 +1,11 @@
 /**
  * Where a window's rows wait that don't fit in memory: sorted runs in a temporary file.
  *
- * The file has no name any more as soon as it is open (where the system allows that), so that
- * nothing is left of it, however the process ends.
- *
  * @module
  */
 
 import { basename, dirname } from "node:path";
+import { TemporaryFile } from "../base/temporary_file.ts";
 import type { RecordShape, Row } from "../protocol/record.ts";
 import { compareKeys } from "./key_order.ts";
 import { type Packed, parseList, type TextList } from "./packed.ts";
@@ -33,29 +31,18 @@ interface Place {
 
 /** A temporary file of sorted runs. */
 export class SpillFile implements Disposable {
-  readonly #file: Deno.FsFile;
-  /** Null where it has no name any more. */
-  #path: string | null;
+  readonly #file: TemporaryFile;
   readonly #runs: Place[][] = [];
   #end = 0;
 
-  private constructor(file: Deno.FsFile, path: string | null) {
+  private constructor(file: TemporaryFile) {
     this.#file = file;
-    this.#path = path;
   }
 
   /** Makes one beside a store: there is the space for what will be in the store. */
   static async create(store: string): Promise<SpillFile> {
-    const options = { dir: dirname(store), prefix: `${basename(store)}-window-` };
-    const path = await Deno.makeTempFile(options);
-    try {
-      const file = await Deno.open(path, { read: true, write: true });
-      const isNameless = await Deno.remove(path).then(() => true, () => false);
-      return new SpillFile(file, isNameless ? null : path);
-    } catch (error) {
-      await Deno.remove(path).catch(() => {});
-      throw error;
-    }
+    const file = await TemporaryFile.create(`${basename(store)}-window-`, dirname(store));
+    return new SpillFile(file);
   }
 
   get runs(): number {
@@ -82,16 +69,16 @@ export class SpillFile implements Disposable {
       const piece = pieceOf(list);
       run.push({ from: at + filled, bytes: piece.length, rows: list.sizes.length });
       if (filled + piece.length > buffer.length) {
-        at = await this.#write(buffer.subarray(0, filled), at);
+        at = await this.#file.write(buffer.subarray(0, filled), at);
         filled = 0;
       }
-      if (piece.length > buffer.length) at = await this.#write(piece, at);
+      if (piece.length > buffer.length) at = await this.#file.write(piece, at);
       else {
         buffer.set(piece, filled);
         filled += piece.length;
       }
     }
-    this.#end = await this.#write(buffer.subarray(0, filled), at);
+    this.#end = await this.#file.write(buffer.subarray(0, filled), at);
     this.#runs.push(run);
   }
 
@@ -109,32 +96,13 @@ export class SpillFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#file.close();
-    if (this.#path === null) return;
-    try {
-      Deno.removeSync(this.#path);
-    } catch {
-      // It is a temporary file.
-    }
-    this.#path = null;
-  }
-
-  /** Returns where the next byte goes. */
-  async #write(bytes: Uint8Array, at: number): Promise<number> {
-    await this.#file.seek(at, Deno.SeekMode.Start);
-    for (let rest = bytes; rest.length > 0;) {
-      rest = rest.subarray(await this.#file.write(rest));
-    }
-    return at + bytes.length;
+    this.#file[Symbol.dispose]();
   }
 
   async #read({ from, bytes, rows }: Place): Promise<TextList> {
     const piece = new Uint8Array(bytes);
-    await this.#file.seek(from, Deno.SeekMode.Start);
-    for (let at = 0; at < bytes;) {
-      const read = await this.#file.read(piece.subarray(at));
-      if (read === null) throw new Error("the temporary file of a window was cut short");
-      at += read;
+    if (await this.#file.read(piece, from) < bytes) {
+      throw new Error("the temporary file of a window was cut short");
     }
     const sizes = new Uint32Array(piece.buffer, 0, rows);
     return { sizes, bytes: piece.subarray(rows * SIZE_BYTES) };

@@ -20,7 +20,7 @@ export async function exportCommand(values: AnyValues, table: string): Promise<n
       return 1;
     }
     const orderBy = meta.origin.orderBy ?? DEFAULT_SHAPE.orderBy;
-    await using sorter = new Sorter();
+    using sorter = new Sorter();
     for await (const { value } of reader.list()) {
       const order = value[orderBy];
       await sorter.add(isOrder(order) ? order : 0, stringifyJson(value));
