@@ -108,7 +108,6 @@ export class Intake {
       maxLength: options.maxLineLength ?? 16 * 2 ** 20,
       onBatch: (batch) => {
         metrics.bytes += batch.bytes;
-        metrics.received += batch.rows.length;
         if (batch.bytes > 0) journal.contact();
         this.reading.add(batch, clock.now());
       },

@@ -35,8 +35,8 @@ export class TableMetrics {
   readonly samples: Sample[] = [];
   bytes = 0;
   connections = 0;
-  /** Records received, whatever became of them. */
-  received = 0;
+  /** Records that are dealt with, whatever became of them. */
+  #handled = 0;
   #quarantined = 0;
   #commitSum = 0;
   #commits = 0;
@@ -50,10 +50,12 @@ export class TableMetrics {
   }
 
   counted(outcome: Outcome, records: number): void {
+    this.#handled += records;
     this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + records);
   }
 
   quarantined(reason: string): void {
+    this.#handled++;
     this.#quarantined++;
     this.#quarantinedBy.set(reason, (this.#quarantinedBy.get(reason) ?? 0) + 1);
   }
@@ -81,7 +83,7 @@ export class TableMetrics {
   sample(now: number): number {
     const elapsed = now - this.#sampledAt;
     if (elapsed < 1000) return this.#rate;
-    this.#rate = (this.received - this.#sampledRecords) / (elapsed / 1000);
+    this.#rate = (this.#handled - this.#sampledRecords) / (elapsed / 1000);
     if (elapsed < SAMPLE_MS) return this.#rate;
     const sorted = this.#times.toSorted((a, b) => a - b);
     this.samples.push({
@@ -92,7 +94,7 @@ export class TableMetrics {
     });
     if (this.samples.length > SAMPLES) this.samples.shift();
     this.#sampledAt = now;
-    this.#sampledRecords = this.received;
+    this.#sampledRecords = this.#handled;
     this.#times = [];
     return this.#rate;
   }

@@ -31,7 +31,7 @@ const DIRECTORY_BYTES = 256;
 
 /** Who is told of a run's commits. */
 export interface RunObserver {
-  /** What became of records. */
+  /** What became of records: those whose fate is durable. */
   counted(outcome: Outcome, records: number): void;
   /** Rows were committed. The cursor moves on when the promise resolves. */
   committed(event: CommitEvent): void | Promise<void>;
@@ -62,8 +62,9 @@ export class Run {
   readonly #ttlMs: number;
   readonly #rowPrefixBytes: number;
   readonly #tombstonePrefixBytes: number;
-  readonly #outcomes = new Map<Outcome, number>();
   #operation: Operation;
+  /** What became of the rows since the operation before. */
+  #outcomes = new Map<Outcome, number>();
   /** What the operation changes. */
   #told: Row[] = [];
   #rows = 0;
@@ -126,6 +127,7 @@ export class Run {
     const { committer, meta } = this.#table;
     if (plan === null && this.#operation.empty && this.#told.length === 0) {
       await committer.idle();
+      this.#count(this.#outcomes);
       durable();
     } else if (committer.isIdle && !this.#observer.awaitsEvents) {
       // Alone on its way, an operation carries the cursor that covers it; otherwise the next does.
@@ -135,7 +137,10 @@ export class Run {
       await this.#send(meta.cursor, { plan, durable });
     }
     this.#table.ended();
-    for (const [outcome, records] of this.#outcomes) this.#observer.counted(outcome, records);
+  }
+
+  #count(outcomes: ReadonlyMap<Outcome, number>): void {
+    for (const [outcome, records] of outcomes) this.#observer.counted(outcome, records);
   }
 
   #fitsRow(row: Row, bound: number): boolean {
@@ -236,18 +241,21 @@ export class Run {
     const operation = this.#operation;
     // What nobody wants to be told of is not held until it is durable.
     const told = this.#observer.wantsEvents() ? this.#told : [];
+    const outcomes = this.#outcomes;
     const changed = table.meta.changes + this.#changed;
     const rows = Math.max(0, table.meta.rows + this.#rows);
     table.meta = { ...table.meta, rows, changes: changed };
     this.#rows = 0;
     this.#changed = 0;
     this.#operation = table.operation();
+    this.#outcomes = new Map();
     this.#told = [];
     // Nothing may come between the two: whatever else is signed would take the index's state along.
     end?.plan?.finish(operation);
     table.sign(operation, cursor);
     await table.committer.submit(operation, async () => {
       table.signed(cursor, changed);
+      this.#count(outcomes);
       if (told.length > 0) {
         await this.#observer.committed({ table: table.name, changes: told.map(changeOf), cursor });
       }

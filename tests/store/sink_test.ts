@@ -15,11 +15,16 @@ import { waitFor } from "../support/wait_for.ts";
 
 /** Room for so little that a thousand rows need a file. */
 class SmallRoom extends Room {
-  override readonly rows = 100;
+  override readonly rows: number;
   override readonly packFrom = 20;
   override readonly runs = 6;
   /** How often a window was allowed to make room by writing to a file. */
   spills = 0;
+
+  constructor(rows: number) {
+    super();
+    this.rows = rows;
+  }
 
   override maySpill(window: Window): boolean {
     const may = super.maySpill(window);
@@ -30,21 +35,22 @@ class SmallRoom extends Room {
 
 /** A table, a sink into it, and what it tells. */
 class Filling implements AsyncDisposable {
-  readonly room = new SmallRoom();
+  readonly room: SmallRoom;
   readonly outcomes = new Map<string, number>();
   readonly table: Table;
   readonly sink: TableSink;
   readonly #store: Store;
 
-  private constructor(store: Store, table: Table) {
+  private constructor(store: Store, table: Table, room: SmallRoom) {
     this.#store = store;
     this.table = table;
+    this.room = room;
     this.sink = new TableSink(table, true, {
       tombstoneTtlMs: 60_000,
       count: false,
       isTransformed: false,
       following: false,
-      room: this.room,
+      room,
       observer: {
         counted: (outcome, records) => {
           this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + records);
@@ -59,10 +65,10 @@ class Filling implements AsyncDisposable {
   }
 
   /** @param beside where the sink believes the store to be; by default where it is */
-  static async begin(path: string, beside?: string): Promise<Filling> {
+  static async begin(path: string, beside = path, rows = 100): Promise<Filling> {
     const store = await openStore(path);
     const shape = shapeOf(1);
-    const table = await Table.open({ ...store, path: beside ?? store.path }, {
+    const table = await Table.open({ ...store, path: beside }, {
       table: "servers",
       shape,
       origin: { url: "http://origin/servers", key: shape.key, orderBy: shape.orderBy },
@@ -73,7 +79,7 @@ class Filling implements AsyncDisposable {
       clock: systemClock,
       onCommit: () => {},
     });
-    return new Filling(store, table);
+    return new Filling(store, table, new SmallRoom(rows));
   }
 
   /** Writes rows, ten at a time. */
@@ -193,6 +199,21 @@ Deno.test("where no file can be made, the origin waits, and all is stored", asyn
     await writing;
   }
   assert.equal((await rowsIn(await store.open(), "servers")).size, expected(rows).size);
+});
+
+Deno.test("records of a large window are counted as they become durable", async () => {
+  await using store = await TempStore.create();
+  const rows = someRows(1, 10_000, true);
+  const counts: number[] = [];
+  {
+    await using filling = await Filling.begin(store.path, store.path, 20_000);
+    const counted = () => [...filling.outcomes.values()].reduce((sum, count) => sum + count, 0);
+    using _hook = new CommitHook(() => void counts.push(counted()));
+    await filling.write(rows);
+    assert.equal(counted(), rows.length);
+  }
+  const between = new Set(counts.filter((count) => count > 0 && count < rows.length));
+  assert.ok(between.size > 3, `${counts}`);
 });
 
 Deno.test("a file is given up with its window, when the sink is abandoned or a commit fails", async () => {
