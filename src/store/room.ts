@@ -28,6 +28,12 @@ export class Room {
   readonly behindRows: number = 10_000;
 
   /**
+   * Rows of a table from which on a window may have a file: below, one in memory covers enough of
+   * the pages, and the file costs more than it gains.
+   */
+  readonly spillFrom: number = 500_000;
+
+  /**
    * Sorted runs in a file at most, each of half the rows above or more. As they are merged, about
    * 150 small rows of each are in memory; and the longer they are, the longer the next window has to
    * wait for its turn.
@@ -56,9 +62,14 @@ export class Room {
     return held > 0 && window.held + held >= this.rows;
   }
 
-  /** Whether a window behind one that is being committed is to make room by writing to a file. */
-  maySpill(window: Window): boolean {
-    return window.canSpill && window.runs < this.runs && window.longest <= this.longest &&
+  /**
+   * Whether a window behind one that is being committed is to make room by writing to a file.
+   *
+   * @param rows of the table, roughly
+   */
+  maySpill(window: Window, rows: number): boolean {
+    return window.canSpill && rows >= this.spillFrom && window.runs < this.runs &&
+      window.longest <= this.longest &&
       (window.held >= this.rows / 2 || window.heldLength >= this.length / 2);
   }
 }

@@ -222,7 +222,8 @@ export class TableSink {
   }
 
   #maySpill(): boolean {
-    return !this.#following && this.#room.maySpill(this.#pending);
+    const { rows } = this.#table.meta;
+    return !this.#following && this.#room.maySpill(this.#pending, rows);
   }
 
   #makeRoom(): void {

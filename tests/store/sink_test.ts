@@ -18,6 +18,7 @@ class SmallRoom extends Room {
   override readonly rows: number;
   override readonly packFrom = 20;
   override readonly runs = 6;
+  override readonly spillFrom = 0;
   /** How often a window was allowed to make room by writing to a file. */
   spills = 0;
 
@@ -26,8 +27,8 @@ class SmallRoom extends Room {
     this.rows = rows;
   }
 
-  override maySpill(window: Window): boolean {
-    const may = super.maySpill(window);
+  override maySpill(window: Window, rows: number): boolean {
+    const may = super.maySpill(window, rows);
     if (may) this.spills++;
     return may;
   }

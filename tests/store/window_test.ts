@@ -210,9 +210,11 @@ Deno.test("a window with a very large row stays in memory", () => {
   const window = new Window({ shape: shapeOf(1), packFrom: 2, spillBeside: "replica.kv" });
   const rows = Array.from({ length: room.rows }, (_, i) => makeRow([room.rows - i], 1));
   window.add(batchOf(rows));
-  assert.ok(room.maySpill(window));
+  assert.ok(room.maySpill(window, room.spillFrom));
+  // A small table needs no file.
+  assert.equal(room.maySpill(window, room.spillFrom - 1), false);
   window.add(batchOf([{ ...makeRow([0], 1), length: 2 ** 20 }]));
-  assert.equal(room.maySpill(window), false);
+  assert.equal(room.maySpill(window, room.spillFrom), false);
 });
 
 Deno.test("keys that come in order are told, and those that don't", () => {
