@@ -79,7 +79,9 @@ export class Decider {
     // What is on its way may concern the same keys.
     await table.committer.idle();
     const { name, shape, store } = table;
-    const stored = await lookUp(store.reader, doubtful, { table: name, shape, began });
+    // By the connection that commits: its pages are still in memory, where a commit makes every
+    // other connection read them anew.
+    const stored = await lookUp(store.writer, doubtful, { table: name, shape, began });
     this.#frontier.forgetKeys();
     if (doubtful.length < rows.length) this.#guess();
     let next = 0;
