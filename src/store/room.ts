@@ -28,10 +28,10 @@ export class Room {
   readonly behindRows: number = 10_000;
 
   /**
-   * Rows of a table from which on a window may have a file: below, one in memory covers enough of
-   * the pages, and the file costs more than it gains.
+   * UTF-16 units of a table's JSON text, roughly, from which on a window may have a file: below, one
+   * in memory covers enough of the pages, and the file costs more than it gains.
    */
-  readonly spillFrom: number = 500_000;
+  readonly spillFrom: number = 8 * this.length;
 
   /**
    * Sorted runs in a file at most, each of half the rows above or more. As they are merged, about
@@ -68,8 +68,8 @@ export class Room {
    * @param rows of the table, roughly
    */
   maySpill(window: Window, rows: number): boolean {
-    return window.canSpill && rows >= this.spillFrom && window.runs < this.runs &&
-      window.longest <= this.longest &&
+    return window.canSpill && window.runs < this.runs && window.longest <= this.longest &&
+      rows * window.heldLength / window.held >= this.spillFrom &&
       (window.held >= this.rows / 2 || window.heldLength >= this.length / 2);
   }
 }

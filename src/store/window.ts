@@ -26,7 +26,7 @@ export interface WindowOptions {
   readonly shape: RecordShape;
   /**
    * Rows from which a window of scattered keys is packed: Infinity where a row doesn't follow from
-   * its stored value.
+   * its stored value, which then goes to no file either.
    */
   readonly packFrom: number;
   /** The store beside which a file may be made for rows that memory is too small for; null: none. */
@@ -92,10 +92,14 @@ export class Window {
       this.#rejectLength += reject.text.length + REJECT_LENGTH;
     }
     this.maxOrder = maxOrder(this.maxOrder, batch.maxOrder);
-    if (!this.ascending && this.#rows.length >= this.#options.packFrom) {
-      this.#packed = new Packed();
-      for (const row of this.#rows.splice(0)) this.#packed.push(row);
-    }
+    if (!this.ascending && this.#rows.length >= this.#options.packFrom) this.#pack();
+  }
+
+  #pack(): Packed {
+    const packed = new Packed();
+    for (const row of this.#rows.splice(0)) packed.push(row);
+    this.#packed = packed;
+    return packed;
   }
 
   /** Takes the oldest rows, and all rejects, into a window of their own; not from a packed one. */
@@ -120,9 +124,11 @@ export class Window {
     return this.#packed !== null;
   }
 
-  /** Whether rows in memory may go to a file: only those of a packed window. */
+  /** Whether rows in memory may go to a file. In key order there is nothing to gain from it. */
   get canSpill(): boolean {
-    return this.isPacked && this.#options.spillBeside !== null && !this.#hasFailedToSpill;
+    const { packFrom, spillBeside } = this.#options;
+    return !this.ascending && packFrom < Infinity && spillBeside !== null &&
+      !this.#hasFailedToSpill;
   }
 
   /**
@@ -131,8 +137,8 @@ export class Window {
    */
   async spill(): Promise<void> {
     const { spillBeside } = this.#options;
-    if (this.#packed === null || spillBeside === null) return;
-    this.#spilling = this.#spill(this.#packed, spillBeside);
+    if (!this.canSpill || spillBeside === null) return;
+    this.#spilling = this.#spill(this.#packed ?? this.#pack(), spillBeside);
     await this.#spilling;
   }
 

@@ -116,7 +116,7 @@ for (const [kind, keyOf] of Object.entries(kinds)) {
     const shape = shapeOf(keyOf(0).length);
     const plain = new Window({ shape, packFrom: Infinity, spillBeside: null });
     const packed = new Window({ shape, packFrom: 5_000, spillBeside: null });
-    const filed = new Window({ shape, packFrom: 500, spillBeside: folder.file("replica.kv") });
+    const filed = new Window({ shape, packFrom: 5_000, spillBeside: folder.file("replica.kv") });
     for (let at = 0; at < rows.length; at += 1_000) {
       for (const window of [plain, packed, filed]) window.add(batchOf(rows.slice(at, at + 1_000)));
       // The last thousand stay in memory.
@@ -205,16 +205,33 @@ Deno.test("large rows come out of a file a few at a time", async () => {
   await window.close();
 });
 
-Deno.test("a window with a very large row stays in memory", () => {
+Deno.test("a window may have a file where the table is long, and none of its rows is", () => {
   const room = new Room();
-  const window = new Window({ shape: shapeOf(1), packFrom: 2, spillBeside: "replica.kv" });
-  const rows = Array.from({ length: room.rows }, (_, i) => makeRow([room.rows - i], 1));
-  window.add(batchOf(rows));
-  assert.ok(room.maySpill(window, room.spillFrom));
-  // A small table needs no file.
-  assert.equal(room.maySpill(window, room.spillFrom - 1), false);
-  window.add(batchOf([{ ...makeRow([0], 1), length: 2 ** 20 }]));
-  assert.equal(room.maySpill(window, room.spillFrom), false);
+  for (const length of [100, 1_500, 50_000]) {
+    const window = new Window({ shape: shapeOf(1), packFrom: 5_000, spillBeside: "replica.kv" });
+    const rows = Math.min(room.rows, Math.ceil(room.length / length));
+    const batch = Array.from({ length: rows }, (_, i) => ({ ...makeRow([rows - i], 1), length }));
+    window.add(batchOf(batch));
+    const least = Math.ceil(room.spillFrom / length);
+    assert.ok(room.maySpill(window, least));
+    assert.equal(room.maySpill(window, least - 1), false);
+    window.add(batchOf([{ ...makeRow([0], 1), length: room.longest + 1 }]));
+    assert.equal(room.maySpill(window, 2 * least), false);
+  }
+});
+
+Deno.test("rows in key order, and rows that are not their stored values, go to no file", async () => {
+  const windows = [
+    new Window({ shape: shapeOf(1), packFrom: 2, spillBeside: "missing/replica.kv" }),
+    new Window({ shape: shapeOf(1), packFrom: Infinity, spillBeside: "missing/replica.kv" }),
+    new Window({ shape: shapeOf(1), packFrom: 2, spillBeside: null }),
+  ];
+  for (const [i, window] of windows.entries()) {
+    window.add(batchOf([[1], i === 0 ? [2] : [0]].map((key) => makeRow(key, 1))));
+    assert.equal(window.canSpill, false);
+    await window.spill();
+    assert.deepEqual([window.runs, window.held], [0, 2]);
+  }
 });
 
 Deno.test("keys that come in order are told, and those that don't", () => {
