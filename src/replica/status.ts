@@ -77,7 +77,7 @@ export interface SweepStatus {
 export interface Sample {
   /** Milliseconds since the Unix epoch. */
   readonly time: number;
-  /** Records stored or passed over a second, since the sample before. */
+  /** Records stored, passed over or set aside a second, since the sample before. */
   readonly recordsPerSecond: number;
   /** Median and 99th percentile of commit times in the interval, in milliseconds. */
   readonly commitMs: number | null;
@@ -129,7 +129,7 @@ export interface TableStatus {
   readonly ageSeconds: number | null;
   /** Seconds between a live record's order (where it is a time) and its commit; null when unknown. */
   readonly lagSeconds: number | null;
-  /** Records stored or passed over a second, lately. */
+  /** Records stored, passed over or set aside a second, lately. */
   readonly recordsPerSecond: number;
   /** What became of the records received. */
   readonly records: RecordCounts;

@@ -41,8 +41,14 @@ export class Room {
   readonly runs: number = 24;
 
   /**
+   * UTF-16 units of a window's rows in the mean, up to which it may have a file: half a page. Longer
+   * ones share no pages, so that there is nothing to gain from neighbours.
+   */
+  readonly mean: number = 2 ** 12;
+
+  /**
    * UTF-16 units of the longest row of a window that may have a file. As the runs are merged, one row
-   * of each is in memory at least; and what large rows cost is not the pages that they touch.
+   * of each is in memory at least.
    */
   readonly longest: number = 2 ** 16;
 
@@ -68,8 +74,10 @@ export class Room {
    * @param rows of the table, roughly
    */
   maySpill(window: Window, rows: number): boolean {
+    const { held, heldLength } = window;
+    const mean = heldLength / held;
     return window.canSpill && window.runs < this.runs && window.longest <= this.longest &&
-      rows * window.heldLength / window.held >= this.spillFrom &&
-      (window.held >= this.rows / 2 || window.heldLength >= this.length / 2);
+      mean <= this.mean && rows * mean >= this.spillFrom &&
+      (held >= this.rows / 2 || heldLength >= this.length / 2);
   }
 }

@@ -70,9 +70,12 @@ export class TableSink {
     this.#following = options.following;
     this.#room = options.room ?? new Room();
     const { path } = table.store;
-    const packFrom = options.isTransformed ? Infinity : this.#room.packFrom;
+    // A row that doesn't follow from its stored value can be neither packed nor in a file.
+    const { isTransformed } = options;
+    const packFrom = isTransformed ? Infinity : this.#room.packFrom;
     // The entries of a window that long would be too many for the change index.
-    const spillBeside = path === ":memory:" || table.index !== null ? null : path;
+    const isFileless = path === ":memory:" || isTransformed || table.index !== null;
+    const spillBeside = isFileless ? null : path;
     this.#windows = { shape: table.shape, packFrom, spillBeside };
     this.#pending = new Window(this.#windows);
   }

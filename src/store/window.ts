@@ -24,10 +24,7 @@ import { pick, rowArrivals, winners } from "./winners.ts";
 /** How a window keeps its rows. */
 export interface WindowOptions {
   readonly shape: RecordShape;
-  /**
-   * Rows from which a window of scattered keys is packed: Infinity where a row doesn't follow from
-   * its stored value, which then goes to no file either.
-   */
+  /** Rows from which a window of scattered keys is packed. */
   readonly packFrom: number;
   /** The store beside which a file may be made for rows that memory is too small for; null: none. */
   readonly spillBeside: string | null;
@@ -126,9 +123,7 @@ export class Window {
 
   /** Whether rows in memory may go to a file. In key order there is nothing to gain from it. */
   get canSpill(): boolean {
-    const { packFrom, spillBeside } = this.#options;
-    return !this.ascending && packFrom < Infinity && spillBeside !== null &&
-      !this.#hasFailedToSpill;
+    return !this.ascending && this.#options.spillBeside !== null && !this.#hasFailedToSpill;
   }
 
   /**

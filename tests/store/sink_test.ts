@@ -34,6 +34,14 @@ class SmallRoom extends Room {
   }
 }
 
+interface FillingOptions {
+  /** Where the sink believes the store to be; by default where it is. */
+  readonly beside?: string;
+  /** Rows that there is room for. */
+  readonly rows?: number;
+  readonly isTransformed?: boolean;
+}
+
 /** A table, a sink into it, and what it tells. */
 class Filling implements AsyncDisposable {
   readonly room: SmallRoom;
@@ -42,14 +50,14 @@ class Filling implements AsyncDisposable {
   readonly sink: TableSink;
   readonly #store: Store;
 
-  private constructor(store: Store, table: Table, room: SmallRoom) {
+  private constructor(store: Store, table: Table, room: SmallRoom, isTransformed: boolean) {
     this.#store = store;
     this.table = table;
     this.room = room;
     this.sink = new TableSink(table, true, {
       tombstoneTtlMs: 60_000,
       count: false,
-      isTransformed: false,
+      isTransformed,
       following: false,
       room,
       observer: {
@@ -65,8 +73,8 @@ class Filling implements AsyncDisposable {
     });
   }
 
-  /** @param beside where the sink believes the store to be; by default where it is */
-  static async begin(path: string, beside = path, rows = 100): Promise<Filling> {
+  static async begin(path: string, options: FillingOptions = {}): Promise<Filling> {
+    const { beside = path, rows = 100, isTransformed = false } = options;
     const store = await openStore(path);
     const shape = shapeOf(1);
     const table = await Table.open({ ...store, path: beside }, {
@@ -80,7 +88,7 @@ class Filling implements AsyncDisposable {
       clock: systemClock,
       onCommit: () => {},
     });
-    return new Filling(store, table, new SmallRoom(rows));
+    return new Filling(store, table, new SmallRoom(rows), isTransformed);
   }
 
   /** Writes rows, ten at a time. */
@@ -191,7 +199,9 @@ Deno.test("where no file can be made, the origin waits, and all is stored", asyn
   await using store = await TempStore.create();
   const rows = someRows(1, 2_000, true);
   {
-    await using filling = await Filling.begin(store.path, store.folder.file("missing/replica.kv"));
+    await using filling = await Filling.begin(store.path, {
+      beside: store.folder.file("missing/replica.kv"),
+    });
     using held = new HeldCommits();
     const writing = filling.write(rows);
     const { room, sink } = filling;
@@ -202,16 +212,35 @@ Deno.test("where no file can be made, the origin waits, and all is stored", asyn
   assert.equal((await rowsIn(await store.open(), "servers")).size, expected(rows).size);
 });
 
+Deno.test("rows that don't follow from their stored values stay in memory as they are", async () => {
+  await using store = await TempStore.create();
+  const rows = someRows(1, 2_000, false).map((row): Row => {
+    const { deleted_at: _, ...value } = row.value;
+    return { ...row, value };
+  });
+  {
+    await using filling = await Filling.begin(store.path, { isTransformed: true });
+    using held = new HeldCommits();
+    const writing = filling.write(rows);
+    const { room, sink } = filling;
+    await waitFor(() => sink.isBlocking, "the origin waits");
+    held.release();
+    await writing;
+    assert.equal(room.spills, 0);
+  }
+  const stored = await rowsIn(await store.open(), "servers");
+  assert.deepEqual(new Map([...stored].toSorted()), new Map([...expected(rows)].toSorted()));
+});
+
 Deno.test("records of a large window are counted as they become durable", async () => {
   await using store = await TempStore.create();
   const rows = someRows(1, 10_000, true);
   const counts: number[] = [];
   {
-    await using filling = await Filling.begin(store.path, store.path, 20_000);
-    const counted = () => [...filling.outcomes.values()].reduce((sum, count) => sum + count, 0);
-    using _hook = new CommitHook(() => void counts.push(counted()));
+    await using filling = await Filling.begin(store.path, { rows: 20_000 });
+    using _hook = new CommitHook(() => void counts.push(sum(filling.outcomes)));
     await filling.write(rows);
-    assert.equal(counted(), rows.length);
+    assert.equal(sum(filling.outcomes), rows.length);
   }
   const between = new Set(counts.filter((count) => count > 0 && count < rows.length));
   assert.ok(between.size > 3, `${counts}`);
