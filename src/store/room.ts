@@ -5,7 +5,8 @@
  */
 
 import { rowsPerOperation } from "./limits.ts";
-import type { Window } from "./window.ts";
+import type { Table } from "./table.ts";
+import type { Window, WindowOptions } from "./window.ts";
 
 /** Bounds of what is gathered. */
 export class Room {
@@ -51,6 +52,23 @@ export class Room {
    * of each is in memory at least.
    */
   readonly longest: number = 2 ** 16;
+
+  /**
+   * How a table's windows keep their rows.
+   *
+   * @param isTransformed whether rows are stored as something else than the origin's record
+   */
+  windowsOf(table: Table, isTransformed: boolean): WindowOptions {
+    const { store: { path }, shape, index } = table;
+    // A row that doesn't follow from its stored value can be neither packed nor in a file; and the
+    // entries of a window as long as a file makes it would be too many for the change index.
+    const isFileless = path === ":memory:" || isTransformed || index !== null;
+    return {
+      shape,
+      packFrom: isTransformed ? Infinity : this.packFrom,
+      spillBeside: isFileless ? null : path,
+    };
+  }
 
   /** Whether a window is to be committed. */
   isFull(window: Window, following: boolean): boolean {

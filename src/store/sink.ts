@@ -69,14 +69,7 @@ export class TableSink {
     this.#pinned = table.meta.unsorted;
     this.#following = options.following;
     this.#room = options.room ?? new Room();
-    const { path } = table.store;
-    // A row that doesn't follow from its stored value can be neither packed nor in a file.
-    const { isTransformed } = options;
-    const packFrom = isTransformed ? Infinity : this.#room.packFrom;
-    // The entries of a window that long would be too many for the change index.
-    const isFileless = path === ":memory:" || isTransformed || table.index !== null;
-    const spillBeside = isFileless ? null : path;
-    this.#windows = { shape: table.shape, packFrom, spillBeside };
+    this.#windows = this.#room.windowsOf(table, options.isTransformed);
     this.#pending = new Window(this.#windows);
   }
 
