@@ -40,6 +40,8 @@ interface FillingOptions {
   /** Rows that there is room for. */
   readonly rows?: number;
   readonly isTransformed?: boolean;
+  /** With a change index. */
+  readonly feed?: boolean;
 }
 
 /** A table, a sink into it, and what it tells. */
@@ -74,7 +76,7 @@ class Filling implements AsyncDisposable {
   }
 
   static async begin(path: string, options: FillingOptions = {}): Promise<Filling> {
-    const { beside = path, rows = 100, isTransformed = false } = options;
+    const { beside = path, rows = 100, isTransformed = false, feed = false } = options;
     const store = await openStore(path);
     const shape = shapeOf(1);
     const table = await Table.open({ ...store, path: beside }, {
@@ -85,6 +87,7 @@ class Filling implements AsyncDisposable {
       adopt: false,
       resync: false,
       statusUrl: null,
+      feed,
       clock: systemClock,
       onCommit: () => {},
     });
@@ -211,6 +214,25 @@ Deno.test("where no file can be made, the origin waits, and all is stored", asyn
   }
   assert.equal((await rowsIn(await store.open(), "servers")).size, expected(rows).size);
 });
+
+for (
+  const [why, options] of Object.entries({
+    "with a change index": { feed: true },
+    "of a store in memory": { beside: ":memory:" },
+  })
+) {
+  Deno.test(`windows ${why} get no file`, async () => {
+    await using store = await TempStore.create();
+    await using filling = await Filling.begin(store.path, options);
+    using held = new HeldCommits();
+    const writing = filling.write(someRows(1, 2_000, false));
+    const { room, sink } = filling;
+    await waitFor(() => sink.isBlocking, "the origin waits");
+    held.release();
+    await writing;
+    assert.equal(room.spills, 0);
+  });
+}
 
 Deno.test("rows that don't follow from their stored values stay in memory as they are", async () => {
   await using store = await TempStore.create();
