@@ -4,15 +4,11 @@
  * @module
  */
 
+import { CutOff } from "../base/cut_off.ts";
 import type { Bytes } from "./lines.ts";
 
 /** Bytes that may wait for a reader, besides what the socket holds. They are shared with others. */
 export const QUEUE_BYTES = 1024 * 1024;
-
-/** Why an answer was cut off: no fault of this program. The reader comes back to where it was. */
-export class FeedCut extends Error {
-  override readonly name = "FeedCut";
-}
 
 export class FeedStream {
   readonly body: ReadableStream<Bytes>;
@@ -63,12 +59,15 @@ export class FeedStream {
     }
   }
 
-  /** Breaks the answer off, so that it isn't taken for a complete one. */
+  /**
+   * Breaks the answer off, so that it isn't taken for a complete one. The reader comes back to where
+   * it was.
+   */
   cut(reason: string): void {
     const controller = this.#controller;
     if (controller === null) return;
     this.#end();
-    controller.error(new FeedCut(reason));
+    controller.error(new CutOff(reason));
   }
 
   #ring(): void {

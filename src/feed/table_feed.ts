@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { logger } from "../base/log.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
 import { messageOf } from "../protocol/errors.ts";
 import type { ChangeEntry, ChangePlace } from "../store/change_entry.ts";
@@ -14,6 +15,8 @@ import { FeedStream } from "./feed_stream.ts";
 import type { FeedTable } from "./host.ts";
 import { beat, BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
 import { type Membership, Pump } from "./pump.ts";
+
+const log = logger("feed");
 
 /** A reader that takes nothing of its backlog for so long is cut off, in milliseconds. */
 const STALL_MS = 60_000;
@@ -111,7 +114,16 @@ export class TableFeed {
     if (head === null) this.#headless.add(stream);
     this.#ignore ??= this.#table.onProgress(() => this.#look());
     stream.over.signal.addEventListener("abort", () => this.#forget(stream), { once: true });
-    void this.#serve(stream, since).catch((error) => stream.cut(messageOf(error)));
+    void this.#serve(stream, since).catch((error: unknown) => {
+      // Where the reader has gone, so has what it was reading.
+      if (stream.open) {
+        log.warn("{table}: the feed can't be read: {error}", {
+          table: this.#table.table,
+          error: messageOf(error),
+        });
+      }
+      stream.cut("the store could not be read");
+    });
     return { body: stream.body, head, generation: this.#table.index?.generation ?? "" };
   }
 

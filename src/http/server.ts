@@ -5,12 +5,12 @@
  */
 
 import type { Hono } from "hono";
+import { CutOff } from "../base/cut_off.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import { isIpLiteral, isLoopback, parseAddress, type TcpAddress, urlHost } from "./address.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import type { HttpHost } from "./host.ts";
-import { SlowReader } from "./sse.ts";
 import { exportMetrics } from "./telemetry.ts";
 import { TokenFile } from "./token.ts";
 import { claimSocket, secureSocket } from "./unix_socket.ts";
@@ -110,7 +110,7 @@ export async function startStatusServer(
     onListen: () => {},
     // Only a body that breaks while it is sent comes here; a handler answers for itself.
     onError: (error) => {
-      if (!(error instanceof SlowReader) && error instanceof Error) options.onError?.(error);
+      if (!(error instanceof CutOff) && error instanceof Error) options.onError?.(error);
       return new Response(null, { status: 500 });
     },
   };

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { CutOff } from "../base/cut_off.ts";
+
 const encoder = new TextEncoder();
 
 /** The parts of one event. */
@@ -43,15 +45,6 @@ export const OPENING = encoder.encode("retry: 1000\n\n");
 
 /** Bytes that may wait for a reader before it is disconnected, besides the socket's own buffer. */
 export const QUEUE_BYTES = 512 * 1024;
-
-/** Why a stream was cut off: no fault of this program, so nobody is told. */
-export class SlowReader extends Error {
-  override readonly name = "SlowReader";
-
-  constructor() {
-    super("the reader was too slow");
-  }
-}
 
 /**
  * The body of one event stream. Bytes go in by {@linkcode EventStream.push}; a reader that leaves
@@ -108,7 +101,7 @@ export class EventStream {
     const controller = this.#controller;
     if (controller === null) return;
     this.#ended();
-    controller.error(new SlowReader());
+    controller.error(new CutOff("the reader was too slow"));
   }
 
   /** Ends the stream after what is queued. */

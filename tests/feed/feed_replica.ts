@@ -4,7 +4,9 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import { Hono } from "hono";
+import { CutOff } from "../../src/base/cut_off.ts";
 import { Feeds } from "../../src/feed/routes.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { startReplica, type TestReplica, type TestReplicaOptions } from "../support/replicas.ts";
@@ -32,12 +34,17 @@ export function serveFeed(replica: TestReplica, port = 0, clock?: Clock) {
   const feeds = new Feeds(replica.replicator, clock === undefined ? {} : { clock });
   feeds.mount(app);
   const abort = new AbortController();
+  /** Answers that broke by themselves. */
+  const broken: unknown[] = [];
   const server = Deno.serve({
     port,
     hostname: "127.0.0.1",
     signal: abort.signal,
     onListen: () => {},
-    onError: () => new Response(null, { status: 500 }),
+    onError: (error) => {
+      if (!(error instanceof CutOff)) broken.push(error);
+      return new Response(null, { status: 500 });
+    },
   }, (request) => app.fetch(request));
   return {
     feeds,
@@ -47,6 +54,7 @@ export function serveFeed(replica: TestReplica, port = 0, clock?: Clock) {
       feeds.close();
       abort.abort();
       await server.finished;
+      assert.deepEqual(broken, []);
     },
   };
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CutOff } from "../../src/base/cut_off.ts";
 import { startStatusServer } from "../../src/http/server.ts";
 import { LockstepError } from "../../src/protocol/errors.ts";
 import { HandClock } from "../support/clock.ts";
@@ -58,6 +59,29 @@ Deno.test("a reader that stops reading is cut off while the others go on", async
   }
   assert.equal(server.openStreams, 1);
   await server.close();
+});
+
+Deno.test("an answer that breaks on purpose is no error, one that breaks by itself is", async () => {
+  await using host = await StandIn.open("servers");
+  const told: string[] = [];
+  const body = (error: Error) =>
+    new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode("{}\n")),
+      pull: (controller) => controller.error(error),
+    }, { highWaterMark: 0 });
+  const server = await startStatusServer(host, {
+    ...FREE,
+    onError: ({ message }) => void told.push(message),
+    mount: (app) => {
+      app.get("/cut", () => new Response(body(new CutOff("ask again"))));
+      app.get("/broken", () => new Response(body(new Error("disk I/O error"))));
+    },
+  });
+  for (const path of ["cut", "broken"]) {
+    await assert.rejects((await fetch(server.url + path)).text());
+  }
+  await server.close();
+  assert.deepEqual(told, ["disk I/O error"]);
 });
 
 Deno.test("a taken default address makes way for a free port; a taken one that was asked for is an error", async () => {
