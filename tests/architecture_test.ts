@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { dirname, join, relative } from "node:path";
+import { filesBelow } from "./support/files_below.ts";
 
 const SRC = new URL("../src", import.meta.url).pathname;
 
@@ -8,16 +9,6 @@ const ROOMS = ["protocol", "base", "stream", "origin", "store", "replica", "feed
 
 /** Lines of a file at most. */
 const MOST_LINES = 400;
-
-async function filesBelow(folder: string): Promise<string[]> {
-  const files: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    const path = join(folder, name);
-    if (isDirectory) files.push(...await filesBelow(path));
-    else if (/\.tsx?$/.test(name)) files.push(path);
-  }
-  return files.toSorted();
-}
 
 /** Comments hold examples, whose imports are none of the file's. */
 function withoutComments(text: string): string {

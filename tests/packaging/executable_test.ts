@@ -52,6 +52,11 @@ class Running implements AsyncDisposable {
   }
 }
 
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 const rows = Array.from({ length: 500 }, (_, id) => ({ id, ip: `10.0.0.${id}` }));
 
 Deno.test("the executable says which build it is", async () => {
@@ -101,6 +106,23 @@ Deno.test("the executable copies, serves its page, hands out rows, and stops whe
   }
   const all = await host.run(path, ["export", "servers", "--kv", store], ENV);
   assert.deepEqual([all.code, all.stdout.trim().split("\n").length], [0, rows.length]);
+});
+
+Deno.test("the executable serves its page where it was told to, and is found there", async () => {
+  await using host = await Host.make();
+  await using origin = startTestOrigin({ rows });
+  const path = await testExecutable();
+  const store = `${host.folder}/state.kv`;
+  const address = `127.0.0.1:${freePort()}`;
+  await using running = new Running(
+    host.command(path, ["--url", origin.url, "--kv", store, "--status", address], ENV),
+  );
+  const [, url] = await running.logged(/status page at (http:\S+)/);
+  assert.equal(url, `http://${address}/`);
+  await running.logged(/live with/);
+  const status = await host.run(path, ["status", "--kv", store], ENV);
+  assert.deepEqual([status.code, status.stderr], [0, ""]);
+  assert.equal(await running.end("SIGTERM"), 0);
 });
 
 Deno.test("an executable that is killed goes on where it was", async () => {

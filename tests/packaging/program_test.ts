@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { machineOf } from "../../scripts/compile/platform.ts";
 import { bundleProgram, PACKAGES } from "../../scripts/compile/program.ts";
 import { repositoryPath, run } from "../../scripts/compile/run.ts";
+import { filesBelow } from "../support/files_below.ts";
 
 Deno.test("nothing that only development needs is inside the program", async () => {
   const bundle = await bundleProgram({ version: "1.2.3", commit: "abc" });
@@ -20,6 +21,17 @@ Deno.test("nothing that only development needs is inside the program", async () 
     await Deno.remove(path);
   }
   assert.ok(bundle.length < 2_000_000, `${bundle.length} characters`);
+});
+
+Deno.test("everything that is to be closed still is in the bundle", async () => {
+  const bundle = await bundleProgram({ version: "1", commit: "a" });
+  const count = (text: string) => [...text.matchAll(/^\s*(?:await )?using \w+ = /gm)].length;
+  let wanted = 0;
+  for (const path of await filesBelow(repositoryPath("src"))) {
+    wanted += count(await Deno.readTextFile(path));
+  }
+  assert.ok(wanted > 5);
+  assert.equal(count(bundle), wanted);
 });
 
 Deno.test("a program that imports a development dependency is refused", async () => {
