@@ -47,7 +47,7 @@ export async function askStatus(url: string, tokenFile: string | null): Promise<
     if (!isStatus(status)) return { kind: "refused", why: `${url} is another program` };
     return { kind: "status", status };
   } catch (error) {
-    return { kind: "nobody", why: messageOf(error) };
+    return { kind: "nobody", why: `${url} gives no answer: ${messageOf(error)}` };
   }
 }
 

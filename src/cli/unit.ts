@@ -68,10 +68,14 @@ export function unitText(given: readonly GivenOption[], options: UnitOptions = {
   const environmentFile = `/etc/lockstep-replicate/${instance}.env`;
   const { kept, notes } = secretNotes(given, environmentFile);
   const needs = needsOf(kept, options);
-  // Without its own options an instance can't start; a unit with everything on its command line can.
-  const optional = !template && notes.length === 0;
+  // What has no URL on its command line can't start without the file.
+  const hasUrl = kept.some(({ name }) => name === "url");
+  const optional = !template && hasUrl && notes.length === 0;
   return [
     ...intro(template, environmentFile),
+    ...(template || hasUrl || notes.length > 0
+      ? []
+      : ["# So does the line LOCKSTEP_URL=…, as no --url was given."]),
     ...notes,
     "",
     "[Unit]",

@@ -13,7 +13,7 @@ import { type AppOptions, createApp } from "./app.ts";
 import type { HttpHost } from "./host.ts";
 import { exportMetrics } from "./telemetry.ts";
 import { TokenFile } from "./token.ts";
-import { claimSocket, secureSocket } from "./unix_socket.ts";
+import { claimSocket, secureSocket, unusableSocket } from "./unix_socket.ts";
 
 /** Where the status server listens, and for whom. */
 export interface StatusServerOptions {
@@ -126,7 +126,11 @@ export async function startStatusServer(
   let url: string;
   if (address.kind === "unix") {
     await claimSocket(address.path);
-    server = Deno.serve({ ...common, path: address.path }, handler);
+    try {
+      server = Deno.serve({ ...common, path: address.path }, handler);
+    } catch (cause) {
+      throw unusableSocket(address.path, cause);
+    }
     await secureSocket(address.path);
     url = `unix:${address.path}`;
   } else {

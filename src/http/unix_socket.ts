@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LockstepError } from "../protocol/errors.ts";
+import { LockstepError, messageOf } from "../protocol/errors.ts";
 
 /**
  * Makes the path free to listen on: removes a socket that nobody answers on.
@@ -27,6 +27,11 @@ export async function claimSocket(path: string): Promise<void> {
     throw taken(path, "can't be probed", cause);
   }
   throw taken(path, "is in use by a running program");
+}
+
+/** What is said where no socket can be made at the path. */
+export function unusableSocket(path: string, cause: unknown): LockstepError {
+  return taken(path, `can't be made: ${messageOf(cause)}`, cause);
 }
 
 /** Lets only this user, and its group, connect. */

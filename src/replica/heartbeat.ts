@@ -36,6 +36,19 @@ export class Heartbeat {
   }
 
   /**
+   * Takes what was asked for while nobody wrote the table: before the first request, so that a short
+   * run does it too.
+   */
+  async begin(asked: (name: RequestName) => void): Promise<void> {
+    try {
+      await this.#takeRequests(asked);
+    } catch (error) {
+      // The next beat tries again.
+      log.warn("{table}: {message}", { table: this.#table.name, message: messageOf(error) });
+    }
+  }
+
+  /**
    * Beats until the signal aborts.
    *
    * @param stopped aborts when the program ends: what fails from then on is no news
@@ -54,7 +67,7 @@ export class Heartbeat {
       this.#journal.metrics.sample(this.#clock.now());
       try {
         await table.beat(this.#journal.lastContact);
-        for (const name of await takeRequests(table.store.writer, table.name)) asked(name);
+        await this.#takeRequests(asked);
       } catch (error) {
         if (error instanceof LockstepError && error.kind === "lease-lost") throw error;
         if (stopped.aborted) return;
@@ -62,5 +75,10 @@ export class Heartbeat {
       }
       this.#beatAt = this.#clock.now();
     }
+  }
+
+  async #takeRequests(asked: (name: RequestName) => void): Promise<void> {
+    const { store: { writer }, name } = this.#table;
+    for (const request of await takeRequests(writer, name)) asked(request);
   }
 }

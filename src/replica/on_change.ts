@@ -26,8 +26,8 @@ import type { Change } from "../store/change.ts";
 /** Keys remembered for the next run; beyond, the command is told to look at everything. */
 export const MOST_KEYS = 10_000;
 
-/** Between asking a command to end and ending it. */
-const GRACE_MS = 3_000;
+/** Between asking a command to end and ending it: within the 1.8 seconds that a stop may take. */
+const GRACE_MS = 1_000;
 
 /** The keys that have changed since a command was last told. */
 export class ChangedKeys {
@@ -90,7 +90,7 @@ export interface CommandRun {
   readonly input: string;
   readonly env: Readonly<Record<string, string>>;
   readonly clock: Clock;
-  /** Ends the command: SIGTERM, and a few seconds later SIGKILL. */
+  /** Ends the command: SIGTERM, and a second later SIGKILL. */
   readonly signal: AbortSignal;
 }
 

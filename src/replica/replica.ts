@@ -148,8 +148,9 @@ export class Replica {
     const over = new AbortController();
     const ended = AbortSignal.any([signal, over.signal]);
     const { hooks } = this.#audience;
-    const beating = this.#heartbeat.run(ended, signal, (name) => this.#asked(name));
-    const looping = this.#loop.run(ended);
+    const asked = (name: RequestName) => this.#asked(name);
+    const beating = this.#heartbeat.run(ended, signal, asked);
+    const looping = this.#heartbeat.begin(asked).then(() => this.#loop.run(ended));
     const stopHooks = () => void hooks?.stop();
     signal.addEventListener("abort", stopHooks, { once: true });
     const finishing = looping.then(() => hooks?.finish());

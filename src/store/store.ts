@@ -76,6 +76,34 @@ async function createFile(path: string): Promise<void> {
 }
 
 /**
+ * Refuses another program's database: Deno KV would add its tables to it.
+ *
+ * @throws {LockstepError} `foreign-store`
+ */
+async function refuseForeign(path: string): Promise<void> {
+  const { DatabaseSync } = await import("node:sqlite");
+  let names: unknown[];
+  try {
+    const database = new DatabaseSync(path, { readOnly: true });
+    try {
+      const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+      names = tables.map(({ name }) => name);
+    } finally {
+      database.close();
+    }
+  } catch {
+    // Damaged, locked, not to be read: Deno KV says so next.
+    return;
+  }
+  if (names.length === 0 || names.includes("kv") || names.includes("migration_state")) return;
+  throw new LockstepError(`${path} is a database of another program`, {
+    kind: "foreign-store",
+    retry: "never",
+    hint: "name another --kv",
+  });
+}
+
+/**
  * Refuses a store of a newer layout; marks an older one, or a new one, as ours. What an older
  * layout lacks is added table by table, when each is opened for writing.
  */
@@ -122,6 +150,8 @@ export async function openStore(path: string, options: OpenOptions = {}): Promis
         });
       }
       await createFile(file);
+    } else if (file !== ":memory:") {
+      await refuseForeign(file);
     }
     const writer = await Deno.openKv(file);
     handles.push(writer);

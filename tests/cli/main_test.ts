@@ -295,6 +295,9 @@ Deno.test("resync and approve are told to the running process, or left for the n
   const left = await run(["resync", "servers"], folder.path);
   assert.equal(left.code, 0);
   assert.match(left.stderr, /the next one will do it/);
+  const next = await run(args, folder.path);
+  assert.equal(next.code, 0);
+  assert.match(next.stderr, /resynced/, "also one that is over before its first beat");
 });
 
 Deno.test("unit and man print to stdout and touch nothing", async () => {
@@ -302,7 +305,10 @@ Deno.test("unit and man print to stdout and touch nothing", async () => {
   const unit = await run(["unit", "--url", "http://h/servers", "--feed"], folder.path);
   assert.equal(unit.code, 0, unit.stderr);
   assert.match(unit.stdout, /--url http:\/\/h\/servers/);
-  assert.equal((await run(["unit"], folder.path)).code, 2);
+  const bare = await run(["unit"], folder.path);
+  assert.equal(bare.code, 0, bare.stderr);
+  assert.match(bare.stdout, /^EnvironmentFile=\/etc/m, "its URL is in a file that has to be there");
+  assert.equal((await run(["unit", "--url", "nonsense"], folder.path)).code, 2);
   const template = await run(["unit", "--template"], folder.path);
   assert.equal(template.code, 0, template.stderr);
   const manual = await run(["man"], folder.path);

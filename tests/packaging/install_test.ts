@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { repositoryPath } from "../../scripts/compile/run.ts";
+import { TEST_CACHE, testExecutable } from "../support/executable.ts";
 import { Host } from "./host.ts";
 
 const INSTALL = repositoryPath("scripts/install.sh");
@@ -45,6 +46,23 @@ Deno.test("installing puts program, unit and environment file in place, and says
   assert.equal(read(bin), EXECUTABLE);
   assert.match(read(unit), /unit --url http:\/\/origin\/a b/);
   for (const path of [bin, unit, env]) assert.ok(said.stdout.includes(`installed  ${path}\n`));
+});
+
+Deno.test("without options the program is installed with a unit that reads its environment file", async () => {
+  const { host, root } = await setUp();
+  await using _host = host;
+  const env = {
+    DESTDIR: root,
+    PATH: Deno.env.get("PATH") ?? "",
+    LOCKSTEP_CACHE_DIR: TEST_CACHE,
+  };
+  const args = [INSTALL, "--executable", await testExecutable()];
+  const said = await host.run("/bin/sh", args, env);
+  assert.deepEqual([said.code, said.stderr], [0, ""]);
+  const unit = read(`${root}/etc/systemd/system/lockstep-replicate.service`);
+  assert.match(unit, /^EnvironmentFile=\/etc\/lockstep-replicate\/lockstep-replicate\.env$/m);
+  assert.match(unit, /^# So does the line LOCKSTEP_URL=/m);
+  assert.match(read(`${root}/etc/lockstep-replicate/lockstep-replicate.env`), /LOCKSTEP_URL=/);
 });
 
 Deno.test("the unit starts the program where it was installed", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { cursorKey, LAYOUT_VERSION, layoutKey } from "../../src/store/keys.ts";
 import type { TableMeta } from "../../src/store/meta.ts";
 import { storeFault } from "../../src/store/faults.ts";
@@ -65,6 +66,23 @@ Deno.test("a store that is no database, or a damaged one, is refused with its pa
     hint: /move it away .* or name another with --kv/,
   });
   assert.ok((await Deno.readTextFile(path)).startsWith("this is my diary"), "it is left alone");
+});
+
+Deno.test("another program's database is refused, and left as it is", async () => {
+  await using folder = await TempFolder.create();
+  const path = folder.file("diary.db");
+  const database = new DatabaseSync(path);
+  database.exec("CREATE TABLE diary (day TEXT); INSERT INTO diary VALUES ('today')");
+  database.close();
+  const before = await Deno.readFile(path);
+  for (const readOnly of [false, true]) {
+    await assert.rejects(openStore(path, { readOnly }), {
+      kind: "foreign-store",
+      message: `${path} is a database of another program`,
+    });
+  }
+  assert.deepEqual(await Deno.readFile(path), before);
+  assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["diary.db"]);
 });
 
 Deno.test("a store that isn't there is not made by a reader", async () => {

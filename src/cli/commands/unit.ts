@@ -12,9 +12,9 @@ import type { Settled } from "../values.ts";
 
 /** @param words the command line, as it was typed */
 export async function unitCommand(settled: Settled, words: readonly string[]): Promise<number> {
-  const { template } = settled.values;
-  // A unit that would fail at once is no help; a template's options are in its environment files.
-  if (!template) settingsOf(settled);
+  const { template, url } = settled.values;
+  // A unit that would fail at once is no help; without a URL, the options are in environment files.
+  if (!template && url.length > 0) settingsOf(settled);
   await writeOut(unitText(givenOptions(words), { template }));
   return 0;
 }
