@@ -6,7 +6,7 @@
  * @module
  */
 
-import { optionTable } from "../src/cli/option_table.ts";
+import { optionTable } from "../src/cli/options/readme_table.ts";
 
 const BEGIN = "<!-- options:begin -->";
 const END = "<!-- options:end -->";

@@ -42,7 +42,7 @@ export {
   type PolledChangesOptions,
   ReplicaReader,
   type StoredStatus,
-} from "./replica/open_replica.ts";
+} from "./replica/reader.ts";
 export type { ReplicatorOptions, SourceOptions } from "./replica/options.ts";
 export { Replica } from "./replica/replica.ts";
 export { replicate, Replicator } from "./replica/replicator.ts";
@@ -57,7 +57,7 @@ export type {
   SweepStatus,
   TableStatus,
 } from "./replica/status.ts";
-export type { Change, CommitEvent } from "./store/change.ts";
-export type { Holder } from "./store/lease.ts";
-export type { QuarantineEntry, Tombstone } from "./store/meta.ts";
-export type { ListOptions, StoredRow } from "./store/reader.ts";
+export type { Change, CommitEvent } from "./store/read/change.ts";
+export type { Holder } from "./store/table/lease.ts";
+export type { QuarantineEntry, Tombstone } from "./store/kv/stored_values.ts";
+export type { ListOptions, StoredRow } from "./store/read/table_reader.ts";

@@ -7,6 +7,9 @@ const SRC = new URL("../src", import.meta.url).pathname;
 /** Imports only point up this list: a room knows those before it, and none behind it. */
 const ROOMS = ["protocol", "base", "stream", "origin", "store", "replica", "feed", "http", "cli"];
 
+/** The same within the store. */
+const STORE_ROOMS = ["kv", "read", "change_index", "table", "write"];
+
 /** Lines of a file at most. */
 const MOST_LINES = 400;
 
@@ -53,9 +56,9 @@ Deno.test("the imports that are read are the imports that there are", () => {
       ...ROOMS,
     ].toSorted(),
   );
-  const sink = sources.find(({ file }) => file === "store/sink.ts");
-  assert.ok(sink?.imports.includes("../protocol/cursor.ts"));
-  assert.ok(sink?.imports.includes("./run.ts"));
+  const writer = sources.find(({ file }) => file === "store/write/answer_writer.ts");
+  assert.ok(writer?.imports.includes("../../protocol/cursor.ts"));
+  assert.ok(writer?.imports.includes("./window_commit.ts"));
 });
 
 Deno.test("imports go in one direction, from room to room", () => {
@@ -70,6 +73,23 @@ Deno.test("imports go in one direction, from room to room", () => {
       assert.ok(
         ROOMS.indexOf(roomOf(other)) <= room && roomOf(other) !== "",
         `${file} imports ${specifier}: ${roomOf(other) || "src"} is above ${roomOf(file)}`,
+      );
+    }
+  }
+});
+
+Deno.test("imports go in one direction within the store, from folder to folder", () => {
+  const folderOf = (file: string) => file.split("/")[1] ?? "";
+  for (const { file, imports } of sources) {
+    if (roomOf(file) !== "store") continue;
+    const folder = STORE_ROOMS.indexOf(folderOf(file));
+    assert.ok(folder >= 0, `${file} lies in none of ${STORE_ROOMS.join(", ")}`);
+    for (const specifier of imports) {
+      const other = target(file, specifier);
+      if (other === null || roomOf(other) !== "store") continue;
+      assert.ok(
+        STORE_ROOMS.indexOf(folderOf(other)) <= folder,
+        `${file} imports ${specifier}: ${folderOf(other)} is above ${folderOf(file)}`,
       );
     }
   }
@@ -124,7 +144,7 @@ Deno.test("the data set of the demo is none of the program's imports, nor are th
 Deno.test("only keys.ts names keys, and a file answers one question", () => {
   for (const { file, text } of sources) {
     const code = withoutComments(text);
-    if (file !== "store/keys.ts") {
+    if (file !== "store/kv/keys.ts") {
       assert.doesNotMatch(
         code,
         /\[\s*(?:"lockstep"\s*,|SYSTEM\b)/,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type COMMAND_OPTIONS, OPTIONS } from "./options.ts";
+import { type COMMAND_OPTIONS, OPTIONS } from "./options/table.ts";
 
 /** One word after a command's name. */
 export interface Argument {

@@ -8,13 +8,13 @@
 
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import { printable } from "../base/log.ts";
-import type { Words } from "./parser.ts";
-import { isAnswer, PROGRAM, readWords } from "./parser.ts";
-import { OPTIONS } from "./options.ts";
+import type { Words } from "./options/parse.ts";
+import { isAnswer, PROGRAM, readWords } from "./options/parse.ts";
+import { OPTIONS } from "./options/table.ts";
 import { COMMANDS } from "./commands.ts";
 import type { OptionKey } from "./commands.ts";
 import { isClosedPipe, writeError, writeOut } from "./output.ts";
-import { settle, type Settled } from "./values.ts";
+import { settle, type Settled } from "./options/resolve_options.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Exit statuses. */

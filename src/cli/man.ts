@@ -6,9 +6,9 @@
 
 import { RELEASED, VERSION } from "../base/version.ts";
 import { type Command, COMMANDS } from "./commands.ts";
-import { environmentName, type Option, optionTerm } from "./option.ts";
-import { OPTION_GROUPS, OPTIONS } from "./options.ts";
-import { optionOf, PROGRAM } from "./parser.ts";
+import { environmentName, type Option, optionTerm } from "./options/spec.ts";
+import { OPTION_GROUPS, OPTIONS } from "./options/table.ts";
+import { optionOf, PROGRAM } from "./options/parse.ts";
 
 /** The whole page, ready for `man -l -`. */
 export function manualPage(): string {

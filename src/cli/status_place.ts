@@ -7,7 +7,7 @@
 
 import { resolve } from "node:path";
 import { parseAddress, urlHost } from "../http/address.ts";
-import type { StatusSettings } from "./settings.ts";
+import type { StatusSettings } from "./options/settings.ts";
 
 /** A place to listen. */
 export interface StatusPlace {

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { TableReader } from "../store/reader.ts";
-import { openStore, type Store } from "../store/store.ts";
-import type { AnyValues } from "./options.ts";
+import { TableReader } from "../store/read/table_reader.ts";
+import { openStore, type Store } from "../store/kv/open_store.ts";
+import type { AnyValues } from "./options/table.ts";
 import { quote } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
 

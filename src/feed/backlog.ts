@@ -4,9 +4,9 @@
  * @module
  */
 
-import { Turnstile } from "../base/turnstile.ts";
-import type { ChangePlace } from "../store/change_entry.ts";
-import { type ChangeRange, ChangeReading } from "../store/change_since.ts";
+import { Semaphore } from "../base/semaphore.ts";
+import type { ChangePlace } from "../store/change_index/entry.ts";
+import { type ChangeRange, ChangesSince } from "../store/change_index/changes_since.ts";
 import type { FeedTable } from "./host.ts";
 import { type Bytes, encodeLines, lineOf } from "./lines.ts";
 
@@ -27,7 +27,7 @@ export interface BacklogChunk {
   readonly place: ChangePlace;
 }
 
-const turnstile = new Turnstile(READERS);
+const turnstile = new Semaphore(READERS);
 
 /**
  * Reads a range as lines. Between two chunks nothing is held but the place, so a reader may take
@@ -40,7 +40,7 @@ export async function* backlog(
   range: ChangeRange,
 ): AsyncGenerator<BacklogChunk> {
   if (index === null) return;
-  const reading = new ChangeReading(index, { kv, table, shape });
+  const reading = new ChangesSince(index, { kv, table, shape });
   reading.rows = LEAST_ROWS;
   for (let { from } = range;;) {
     const chunk = await nextChunk(reading, { ...range, from });
@@ -51,7 +51,7 @@ export async function* backlog(
 }
 
 async function nextChunk(
-  reading: ChangeReading,
+  reading: ChangesSince,
   range: ChangeRange,
 ): Promise<BacklogChunk | null> {
   const leave = await turnstile.enter();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CutOff } from "../base/cut_off.ts";
+import { StreamCutError } from "../base/stream_cut_error.ts";
 import type { Bytes } from "./lines.ts";
 
 /** Bytes that may wait for a reader, besides what the socket holds. They are shared with others. */
@@ -67,7 +67,7 @@ export class FeedStream {
     const controller = this.#controller;
     if (controller === null) return;
     this.#end();
-    controller.error(new CutOff(reason));
+    controller.error(new StreamCutError(reason));
   }
 
   #ring(): void {

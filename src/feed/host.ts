@@ -7,8 +7,8 @@
 
 import type { RecordShape } from "../protocol/record.ts";
 import type { FeedState } from "../replica/replica.ts";
-import type { CommitEvent } from "../store/change.ts";
-import type { ChangeIndex } from "../store/change_index.ts";
+import type { CommitEvent } from "../store/read/change.ts";
+import type { ChangeIndex } from "../store/change_index/index.ts";
 
 /** One table. */
 export interface FeedTable {

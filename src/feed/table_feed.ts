@@ -8,13 +8,13 @@ import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
 import { messageOf } from "../protocol/errors.ts";
-import type { ChangeEntry, ChangePlace } from "../store/change_entry.ts";
-import { lookUpChanges } from "../store/change_lookup.ts";
+import type { ChangeEntry, ChangePlace } from "../store/change_index/entry.ts";
+import { lookUpChanges } from "../store/change_index/resolve_rows.ts";
 import { backlog } from "./backlog.ts";
 import { FeedStream } from "./feed_stream.ts";
 import type { FeedTable } from "./host.ts";
 import { beat, BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
-import { type Membership, Pump } from "./pump.ts";
+import { Broadcast, type Subscription } from "./broadcast.ts";
 
 const log = logger("feed");
 
@@ -38,7 +38,7 @@ export interface FeedAnswer {
 export class TableFeed {
   readonly #table: FeedTable;
   readonly #clock: Clock;
-  readonly #pump: Pump;
+  readonly #pump: Broadcast;
   /** Readers of answers that stay open. */
   readonly #streams = new Set<FeedStream>();
   /** Those who were not told where the end is. */
@@ -48,7 +48,7 @@ export class TableFeed {
   constructor(table: FeedTable, clock: Clock) {
     this.#table = table;
     this.#clock = clock;
-    this.#pump = new Pump(table, clock);
+    this.#pump = new Broadcast(table, clock);
   }
 
   /** Answers that are open. */
@@ -188,10 +188,10 @@ export class TableFeed {
    * before that could be. Joins at the very moment when a run of commits is complete: under a
    * steady stream the next one has begun an instant later.
    */
-  #join(stream: FeedStream, cursor: Order | null): Promise<Membership | null> {
-    const { promise, resolve } = Promise.withResolvers<Membership | null>();
+  #join(stream: FeedStream, cursor: Order | null): Promise<Subscription | null> {
+    const { promise, resolve } = Promise.withResolvers<Subscription | null>();
     const waiting = new AbortController();
-    const done = (membership: Membership | null) => {
+    const done = (membership: Subscription | null) => {
       waiting.abort();
       resolve(membership);
     };

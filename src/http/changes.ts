@@ -32,7 +32,7 @@ import {
   parseOrder,
 } from "../protocol/cursor.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
-import { Turnstile } from "../base/turnstile.ts";
+import { Semaphore } from "../base/semaphore.ts";
 import { headerText, parseHeaderText } from "./headers.ts";
 import type { RecordChange, TableCommit, TableHost } from "./host.ts";
 import {
@@ -65,7 +65,7 @@ interface Listener {
  * Whole tables are searched by two clients at a time: after a restart of this process all of them
  * come back at once.
  */
-const searches = new Turnstile(2);
+const searches = new Semaphore(2);
 
 /** Where a client says it is: a place in this run's kept commits, or only a cursor. */
 interface Place {

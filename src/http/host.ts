@@ -8,7 +8,7 @@
 import type { Order } from "../protocol/cursor.ts";
 import type { JsonObject, Key } from "../protocol/record.ts";
 import type { ProcessStatus, Sample, TableStatus } from "../replica/status.ts";
-import type { QuarantineEntry, TableMeta, Tombstone } from "../store/meta.ts";
+import type { QuarantineEntry, TableMeta, Tombstone } from "../store/kv/stored_values.ts";
 
 /** A stored record, whole: the parts of a large row are joined. */
 export interface StoredRecord {

@@ -6,8 +6,8 @@
 
 import { stringifyJson } from "../protocol/json_text.ts";
 import type { JsonObject, Key } from "../protocol/record.ts";
-import { keyCandidates } from "../store/key_text.ts";
-import type { QuarantineEntry, Tombstone } from "../store/meta.ts";
+import { keyCandidates } from "../protocol/key_text.ts";
+import type { QuarantineEntry, Tombstone } from "../store/kv/stored_values.ts";
 import type { RecordReader, StoredRecord } from "./host.ts";
 
 /** A page of records that is larger than this ends early: rows may have 16 MiB each. */

@@ -5,7 +5,7 @@
  */
 
 import type { Hono } from "hono";
-import { CutOff } from "../base/cut_off.ts";
+import { StreamCutError } from "../base/stream_cut_error.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import { isIpLiteral, isLoopback, parseAddress, type TcpAddress, urlHost } from "./address.ts";
@@ -110,7 +110,7 @@ export async function startStatusServer(
     onListen: () => {},
     // Only a body that breaks while it is sent comes here; a handler answers for itself.
     onError: (error) => {
-      if (!(error instanceof CutOff) && error instanceof Error) options.onError?.(error);
+      if (!(error instanceof StreamCutError) && error instanceof Error) options.onError?.(error);
       return new Response(null, { status: 500 });
     },
   };

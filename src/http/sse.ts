@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CutOff } from "../base/cut_off.ts";
+import { StreamCutError } from "../base/stream_cut_error.ts";
 
 const encoder = new TextEncoder();
 
@@ -101,7 +101,7 @@ export class EventStream {
     const controller = this.#controller;
     if (controller === null) return;
     this.#ended();
-    controller.error(new CutOff("the reader was too slow"));
+    controller.error(new StreamCutError("the reader was too slow"));
   }
 
   /** Ends the stream after what is queued. */

@@ -11,9 +11,9 @@
 
 import type { Clock } from "../base/clock.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
-import { backlog, type IndexedBacklog } from "../store/backlog.ts";
-import type { Change, CommitEvent } from "../store/change.ts";
-import type { TableReader } from "../store/reader.ts";
+import { backlog, type IndexedBacklog } from "../store/change_index/scan_by_order.ts";
+import type { Change, CommitEvent } from "../store/read/change.ts";
+import type { TableReader } from "../store/read/table_reader.ts";
 
 /** Changes that wait for a slow consumer before the table is read again instead. */
 export const MOST_WAITING = 10_000;

@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Endpoint } from "../origin/endpoint.ts";
 import type { Order } from "../protocol/cursor.ts";
 import type { RecordShape } from "../protocol/record.ts";
-import type { HookSettings } from "./hooks.ts";
+import type { HookSettings } from "./hooks/hooks.ts";
 import type { ReplicatorOptions } from "./options.ts";
 
 /** Where a table comes from, and how it is to be copied. */

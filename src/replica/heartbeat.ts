@@ -7,10 +7,10 @@
 import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
-import { BEAT_MS } from "../store/lease.ts";
-import { type RequestName, takeRequests } from "../store/requests.ts";
-import type { Table } from "../store/table.ts";
-import type { Journal } from "./journal.ts";
+import { BEAT_MS } from "../store/table/lease.ts";
+import { type RequestName, takeRequests } from "../store/table/requests.ts";
+import type { Table } from "../store/table/table.ts";
+import type { StatusRecorder } from "./status_recorder.ts";
 
 const log = logger("replica");
 
@@ -19,11 +19,11 @@ const HANGING_MS = 6 * BEAT_MS;
 
 export class Heartbeat {
   readonly #table: Table;
-  readonly #journal: Journal;
+  readonly #journal: StatusRecorder;
   readonly #clock: Clock;
   #beatAt: number;
 
-  constructor(table: Table, journal: Journal) {
+  constructor(table: Table, journal: StatusRecorder) {
     this.#table = table;
     this.#journal = journal;
     this.#clock = table.clock;

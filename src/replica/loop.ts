@@ -16,9 +16,9 @@ import {
   rewind,
 } from "../protocol/cursor.ts";
 import type { LockstepError } from "../protocol/errors.ts";
-import { storeFault } from "../store/faults.ts";
-import { Intake, type IntakeParts } from "./intake.ts";
-import { Reading } from "./reading.ts";
+import { storeFault } from "../store/kv/store_error.ts";
+import { AnswerIngest, type TableParts } from "./answer_ingest.ts";
+import { AnswerStats } from "./answer_stats.ts";
 
 /** The origin's head; null where it says none, or none that can be read. */
 function headOf({ head }: Answer, kind: OrderKind | undefined): Order | null {
@@ -31,16 +31,16 @@ function headOf({ head }: Answer, kind: OrderKind | undefined): Order | null {
 }
 
 export class Loop implements Disposable {
-  readonly #parts: IntakeParts;
+  readonly #parts: TableParts;
   readonly #backoff: Backoff;
   readonly #client: OriginClient;
   /** The answer that is being read; null between answers. */
-  #intake: Intake | null = null;
+  #intake: AnswerIngest | null = null;
   #needsRecovery = false;
   /** Cuts a pause, or the answer that is being read, short. */
   #interrupt = new AbortController();
 
-  constructor(parts: IntakeParts) {
+  constructor(parts: TableParts) {
     const { ca, cert, certKey } = parts.config.options;
     this.#parts = parts;
     this.#backoff = new Backoff(parts.config.clock);
@@ -52,7 +52,7 @@ export class Loop implements Disposable {
   }
 
   /** What is noticed about the answer that is being read; null between answers. */
-  get reading(): Reading | null {
+  get reading(): AnswerStats | null {
     return this.#intake?.reading ?? null;
   }
 
@@ -130,8 +130,8 @@ export class Loop implements Disposable {
     const head = headOf(answer, kind);
     await resync.checkGeneration(answer);
     const isEmpty = answer.head === "";
-    const reading = new Reading({ since, cursor, head, isEmpty, date: answer.date });
-    const intake = new Intake(this.#parts, reading, await table.isEmpty());
+    const reading = new AnswerStats({ since, cursor, head, isEmpty, date: answer.date });
+    const intake = new AnswerIngest(this.#parts, reading, await table.isEmpty());
     this.#intake = intake;
     await intake.run(answer, stop, () => this.interrupt());
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Outcome } from "../store/plan.ts";
+import type { Outcome } from "../store/read/last_writer_wins.ts";
 import type { CommitHistogram, RecordCounts, Sample, StatusError } from "./status.ts";
 
 /** Upper bounds of the commit time's histogram, in seconds. */

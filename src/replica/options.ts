@@ -6,7 +6,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { JsonObject } from "../protocol/record.ts";
-import type { CommitEvent } from "../store/change.ts";
+import type { CommitEvent } from "../store/read/change.ts";
 
 /** How long deletions are remembered where nothing else is said: 7 days. */
 export const TOMBSTONE_TTL_MS = 7 * 86_400_000;

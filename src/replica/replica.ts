@@ -1,9 +1,9 @@
 /**
  * The running copy of one table, as programs, the feed and the status server see it.
  *
- * Its rooms: {@linkcode Loop} asks the origin again and again, {@linkcode Intake} reads one answer,
+ * Its rooms: {@linkcode Loop} asks the origin again and again, {@linkcode AnswerIngest} reads one answer,
  * {@linkcode Resync} compares everything and sweeps, {@linkcode Heartbeat} keeps the lease,
- * {@linkcode Journal} knows how it goes, {@linkcode Audience} is told of commits.
+ * {@linkcode StatusRecorder} knows how it goes, {@linkcode CommitListeners} is told of commits.
  *
  * @module
  */
@@ -11,24 +11,24 @@
 import type { Clock } from "../base/clock.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
 import type { Key, KeyPart, RecordShape } from "../protocol/record.ts";
-import type { Change, CommitEvent } from "../store/change.ts";
-import type { ChangeIndex } from "../store/change_index.ts";
-import { changesSince } from "../store/change_since.ts";
-import { storeFault } from "../store/faults.ts";
-import { type ListOptions, type StoredRow, TableReader } from "../store/reader.ts";
-import type { RequestName } from "../store/requests.ts";
-import type { Store } from "../store/store.ts";
-import { Table } from "../store/table.ts";
-import { Audience } from "./audience.ts";
+import type { Change, CommitEvent } from "../store/read/change.ts";
+import type { ChangeIndex } from "../store/change_index/index.ts";
+import { changesSince } from "../store/change_index/changes_since.ts";
+import { storeFault } from "../store/kv/store_error.ts";
+import { type ListOptions, type StoredRow, TableReader } from "../store/read/table_reader.ts";
+import type { RequestName } from "../store/table/requests.ts";
+import type { Store } from "../store/kv/open_store.ts";
+import { Table } from "../store/table/table.ts";
+import { CommitListeners } from "./listeners.ts";
 import { type ChangesOptions, type FollowedChange, followReplica } from "./changes.ts";
 import type { ReplicaConfig } from "./config.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { Hooks } from "./hooks.ts";
-import { Journal } from "./journal.ts";
+import { Hooks } from "./hooks/hooks.ts";
+import { StatusRecorder } from "./status_recorder.ts";
 import { Loop } from "./loop.ts";
 import { TableMetrics } from "./metrics.ts";
 import { Resync } from "./resync.ts";
-import { tableStatus } from "./snapshot.ts";
+import { tableStatus } from "./table_status.ts";
 import type { Sample, TableStatus } from "./status.ts";
 
 /** A commit that takes so long hangs. */
@@ -80,8 +80,8 @@ export class Replica {
   readonly #config: ReplicaConfig;
   readonly #clock: Clock;
   readonly #open: Table;
-  readonly #audience: Audience;
-  readonly #journal: Journal;
+  readonly #audience: CommitListeners;
+  readonly #journal: StatusRecorder;
   readonly #resync: Resync;
   readonly #loop: Loop;
   readonly #heartbeat: Heartbeat;
@@ -101,8 +101,8 @@ export class Replica {
     this.#config = config;
     this.#clock = clock;
     this.#open = table;
-    this.#audience = new Audience(name, options.onCommit, hooks);
-    this.#journal = new Journal(table, metrics, this.#audience);
+    this.#audience = new CommitListeners(name, options.onCommit, hooks);
+    this.#journal = new StatusRecorder(table, metrics, this.#audience);
     this.#resync = new Resync(table, this.#journal, options);
     this.#loop = new Loop({ config, table, journal: this.#journal, resync: this.#resync });
     this.#heartbeat = new Heartbeat(table, this.#journal);

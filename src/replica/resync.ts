@@ -7,12 +7,12 @@
 import { logger } from "../base/log.ts";
 import type { Answer } from "../origin/connect.ts";
 import { LockstepError } from "../protocol/errors.ts";
-import type { TableSink } from "../store/sink.ts";
-import { isSweepAllowed, sizeSweep, sweep } from "../store/sweep.ts";
-import type { Table } from "../store/table.ts";
-import type { Journal } from "./journal.ts";
+import type { AnswerWriter } from "../store/write/answer_writer.ts";
+import { isSweepAllowed, sizeSweep, sweep } from "../store/write/sweep.ts";
+import type { Table } from "../store/table/table.ts";
+import type { StatusRecorder } from "./status_recorder.ts";
 import { type ReplicatorOptions, TOMBSTONE_TTL_MS } from "./options.ts";
-import type { Reading } from "./reading.ts";
+import type { AnswerStats } from "./answer_stats.ts";
 
 const log = logger("replica");
 
@@ -21,7 +21,7 @@ export type Proof = "whole" | "cut-possible" | "quiet";
 
 export class Resync {
   readonly #table: Table;
-  readonly #journal: Journal;
+  readonly #journal: StatusRecorder;
   readonly #options: ReplicatorOptions;
   /** Why a resync is to begin with the next request; null for none. */
   #wanted: string | null;
@@ -30,7 +30,7 @@ export class Resync {
   /** The generation that the origin told last. */
   #generation: string | null = null;
 
-  constructor(table: Table, journal: Journal, options: ReplicatorOptions) {
+  constructor(table: Table, journal: StatusRecorder, options: ReplicatorOptions) {
     this.#table = table;
     this.#journal = journal;
     this.#options = options;
@@ -107,7 +107,7 @@ export class Resync {
   }
 
   /** Everything the origin had is stored: a resync may come to its end. */
-  async reached(reading: Reading, sink: TableSink, proof: Proof): Promise<void> {
+  async reached(reading: AnswerStats, sink: AnswerWriter, proof: Proof): Promise<void> {
     const { resync } = this.#table.meta;
     // A held one is judged anew when the origin was asked for everything and had something.
     const isMended = resync?.phase === "held" && reading.asked.cursor === null && reading.rows > 0;
@@ -116,7 +116,7 @@ export class Resync {
     }
   }
 
-  async #sweepOrHold(began: string, reading: Reading, isWhole: boolean): Promise<void> {
+  async #sweepOrHold(began: string, reading: AnswerStats, isWhole: boolean): Promise<void> {
     const table = this.#table;
     const { resync } = table.meta;
     if (resync === null) return;

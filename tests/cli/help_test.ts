@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { manualPage } from "../../src/cli/man.ts";
-import { environmentName } from "../../src/cli/option.ts";
-import { optionTable } from "../../src/cli/option_table.ts";
-import { COMMAND_OPTIONS, OPTIONS } from "../../src/cli/options.ts";
-import { isAnswer, readWords } from "../../src/cli/parser.ts";
+import { environmentName } from "../../src/cli/options/spec.ts";
+import { optionTable } from "../../src/cli/options/readme_table.ts";
+import { COMMAND_OPTIONS, OPTIONS } from "../../src/cli/options/table.ts";
+import { isAnswer, readWords } from "../../src/cli/options/parse.ts";
 import { isCurrent, withOptions } from "../../scripts/readme.ts";
 
 function answer(...args: string[]) {

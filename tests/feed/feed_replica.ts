@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { Hono } from "hono";
-import { CutOff } from "../../src/base/cut_off.ts";
+import { StreamCutError } from "../../src/base/stream_cut_error.ts";
 import { Feeds } from "../../src/feed/routes.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { startReplica, type TestReplica, type TestReplicaOptions } from "../support/replicas.ts";
@@ -42,7 +42,7 @@ export function serveFeed(replica: TestReplica, port = 0, clock?: Clock) {
     signal: abort.signal,
     onListen: () => {},
     onError: (error) => {
-      if (!(error instanceof CutOff)) broken.push(error);
+      if (!(error instanceof StreamCutError)) broken.push(error);
       return new Response(null, { status: 500 });
     },
   }, (request) => app.fetch(request));

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import type { JsonObject } from "../../src/protocol/record.ts";
-import { changePrefix } from "../../src/store/keys.ts";
+import { changePrefix } from "../../src/store/kv/keys.ts";
 import { OriginTable } from "../../scripts/origin/table.ts";
 import { byName, differences } from "../support/oracle.ts";
 import { startTestOrigin } from "../support/reference_origin.ts";

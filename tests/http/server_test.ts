@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CutOff } from "../../src/base/cut_off.ts";
+import { StreamCutError } from "../../src/base/stream_cut_error.ts";
 import { startStatusServer } from "../../src/http/server.ts";
 import { LockstepError } from "../../src/protocol/errors.ts";
 import { HandClock } from "../support/clock.ts";
@@ -73,7 +73,7 @@ Deno.test("an answer that breaks on purpose is no error, one that breaks by itse
     ...FREE,
     onError: ({ message }) => void told.push(message),
     mount: (app) => {
-      app.get("/cut", () => new Response(body(new CutOff("ask again"))));
+      app.get("/cut", () => new Response(body(new StreamCutError("ask again"))));
       app.get("/broken", () => new Response(body(new Error("disk I/O error"))));
     },
   });

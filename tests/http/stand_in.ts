@@ -4,9 +4,9 @@
 
 import type { HttpHost, RecordChange, TableCommit, TableHost } from "../../src/http/host.ts";
 import type { ProcessStatus, Sample, TableStatus } from "../../src/replica/status.ts";
-import { cursorKey, rowKey, tombstoneKey } from "../../src/store/keys.ts";
-import type { TableMeta, Tombstone } from "../../src/store/meta.ts";
-import { TableReader } from "../../src/store/reader.ts";
+import { cursorKey, rowKey, tombstoneKey } from "../../src/store/kv/keys.ts";
+import type { TableMeta, Tombstone } from "../../src/store/kv/stored_values.ts";
+import { TableReader } from "../../src/store/read/table_reader.ts";
 import type { Order } from "../../src/protocol/cursor.ts";
 import type { JsonObject, Key } from "../../src/protocol/record.ts";
 

@@ -8,7 +8,7 @@ const INSTALL = repositoryPath("scripts/install.sh");
 /** In the place of the executable: prints a unit as the real one begins it. */
 const EXECUTABLE = `#!/bin/sh
 [ "$1" = unit ] || exit 9
-printf '[Service]\\nExecStart=/usr/local/bin/lockstep-replicate \\\\\\n    %s\\n' "$*"
+printf '[SystemdReporter]\\nExecStart=/usr/local/bin/lockstep-replicate \\\\\\n    %s\\n' "$*"
 `;
 
 /** A folder to install into. */

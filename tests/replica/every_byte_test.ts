@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { replicate } from "../../src/replica/replicator.ts";
-import { TableReader } from "../../src/store/reader.ts";
+import { TableReader } from "../../src/store/read/table_reader.ts";
 import { chunked, lengthy, MisbehavingOrigin, records } from "../support/misbehaving_origin.ts";
 import type { Behaviour, End } from "../support/misbehaving_origin.ts";
 import { HastyClock } from "../support/fast_clock.ts";

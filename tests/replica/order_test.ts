@@ -8,8 +8,8 @@
 import assert from "node:assert/strict";
 import { stringifyJson } from "../../src/protocol/json_text.ts";
 import type { JsonObject } from "../../src/protocol/record.ts";
-import type { CommitEvent } from "../../src/store/change.ts";
-import { TableReader } from "../../src/store/reader.ts";
+import type { CommitEvent } from "../../src/store/read/change.ts";
+import { TableReader } from "../../src/store/read/table_reader.ts";
 import { RECORDS_2011, start2011 } from "../../scripts/origin/reference_2011.ts";
 import { OriginTable } from "../../scripts/origin/table.ts";
 import { FastClock } from "../support/fast_clock.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { stringifyJson } from "../../src/protocol/json_text.ts";
 import type { JsonObject } from "../../src/protocol/record.ts";
-import { TableReader } from "../../src/store/reader.ts";
+import { TableReader } from "../../src/store/read/table_reader.ts";
 import { MisbehavingOrigin, records, status } from "../support/misbehaving_origin.ts";
 import { assertTable, rowsIn } from "../support/oracle.ts";
 import { startTestOrigin } from "../support/reference_origin.ts";

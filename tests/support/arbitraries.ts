@@ -7,7 +7,7 @@
 import fc from "fast-check";
 import { compareOrder, type Order } from "../../src/protocol/cursor.ts";
 import type { JsonObject, Key, KeyPart, RecordShape, Row } from "../../src/protocol/record.ts";
-import type { Reject, RowBatch } from "../../src/stream/rows.ts";
+import type { Reject, RowBatch } from "../../src/stream/row_reader.ts";
 
 /** Characters at which encodings differ: NUL, the end of ASCII, surrogates and what is beside them. */
 const EDGES = ["\0", "\x01", "\x7f", "\x80", "\ud7ff", "\ue000", "\uffff", "\u{10000}", "a", "b"];

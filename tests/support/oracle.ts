@@ -8,9 +8,9 @@ import assert from "node:assert/strict";
 import { compareOrder, type Order } from "../../src/protocol/cursor.ts";
 import { stringifyJson } from "../../src/protocol/json_text.ts";
 import type { JsonObject, Key, KeyPart } from "../../src/protocol/record.ts";
-import { directoryOf } from "../../src/store/large.ts";
-import type { TableMeta } from "../../src/store/meta.ts";
-import { TableReader } from "../../src/store/reader.ts";
+import { directoryOf } from "../../src/store/kv/large_rows.ts";
+import type { TableMeta } from "../../src/store/kv/stored_values.ts";
+import { TableReader } from "../../src/store/read/table_reader.ts";
 
 /** Rows by key, as text that tells `1` from `"1"`. */
 export type Rows = Map<string, JsonObject>;

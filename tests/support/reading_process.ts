@@ -5,7 +5,7 @@
  * @module
  */
 
-import { TableReader } from "../../src/store/reader.ts";
+import { TableReader } from "../../src/store/read/table_reader.ts";
 
 if (import.meta.main) {
   const { kv: path, table, until } = JSON.parse(Deno.args[0] ?? "{}");

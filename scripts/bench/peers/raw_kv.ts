@@ -10,7 +10,7 @@
  * @module
  */
 
-import { openStore } from "../../../src/store/store.ts";
+import { openStore } from "../../../src/store/kv/open_store.ts";
 import { type Data, sourceOf } from "../data.ts";
 
 /** Rows of an operation: as many as the limits on mutations and on bytes allow. */

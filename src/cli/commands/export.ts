@@ -7,9 +7,9 @@
 import { DEFAULT_SHAPE } from "../../protocol/record.ts";
 import type { Order } from "../../protocol/cursor.ts";
 import { stringifyJson } from "../../protocol/json_text.ts";
-import type { AnyValues } from "../options.ts";
+import type { AnyValues } from "../options/table.ts";
 import { LineWriter, writeError } from "../output.ts";
-import { Sorter } from "../sorter.ts";
+import { ExternalSort } from "../external_sort.ts";
 import { missingTable, withTable } from "../with_table.ts";
 
 export async function exportCommand(values: AnyValues, table: string): Promise<number> {
@@ -20,7 +20,7 @@ export async function exportCommand(values: AnyValues, table: string): Promise<n
       return 1;
     }
     const orderBy = meta.origin.orderBy ?? DEFAULT_SHAPE.orderBy;
-    using sorter = new Sorter();
+    using sorter = new ExternalSort();
     for await (const { value } of reader.list()) {
       const order = value[orderBy];
       await sorter.add(isOrder(order) ? order : 0, stringifyJson(value));

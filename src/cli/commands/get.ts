@@ -5,8 +5,8 @@
  */
 
 import { stringifyJson } from "../../protocol/json_text.ts";
-import { keyCandidates } from "../../store/key_text.ts";
-import type { AnyValues } from "../options.ts";
+import { keyCandidates } from "../../protocol/key_text.ts";
+import type { AnyValues } from "../options/table.ts";
 import { writeError, writeOut } from "../output.ts";
 import { quote } from "../quote.ts";
 import { missingTable, withTable } from "../with_table.ts";

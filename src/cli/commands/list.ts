@@ -6,9 +6,9 @@
 
 import { stringifyJson } from "../../protocol/json_text.ts";
 import type { Key } from "../../protocol/record.ts";
-import { keyCandidates, keyText } from "../../store/key_text.ts";
-import type { TableReader } from "../../store/reader.ts";
-import type { AnyValues } from "../options.ts";
+import { keyCandidates, keyText } from "../../protocol/key_text.ts";
+import type { TableReader } from "../../store/read/table_reader.ts";
+import type { AnyValues } from "../options/table.ts";
 import { LineWriter, writeError } from "../output.ts";
 import { UsageError } from "../usage_error.ts";
 import { missingTable, withTable } from "../with_table.ts";

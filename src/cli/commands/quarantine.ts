@@ -7,10 +7,10 @@
 import { printable } from "../../base/log.ts";
 import { formatOrder } from "../../protocol/cursor.ts";
 import { stringifyJson } from "../../protocol/json_text.ts";
-import type { QuarantineEntry } from "../../store/meta.ts";
-import type { AnyValues } from "../options.ts";
+import type { QuarantineEntry } from "../../store/kv/stored_values.ts";
+import type { AnyValues } from "../options/table.ts";
 import { LineWriter, writeError } from "../output.ts";
-import { count } from "../progress.ts";
+import { count } from "../report/progress.ts";
 import { missingTable, withTable } from "../with_table.ts";
 
 /** Characters of a refused text that are shown to a person; `--json` has all that was kept. */
@@ -34,7 +34,7 @@ export async function quarantineCommand(values: AnyValues, table: string): Promi
       writeError(`${count(shown)} shown, ${count(meta.quarantined)} quarantined in all\n`);
     }
     if (values.clear) {
-      const { clearQuarantine } = await import("../../store/quarantine.ts");
+      const { clearQuarantine } = await import("../../store/table/quarantine.ts");
       const removed = await clearQuarantine(store.writer, table);
       writeError(`${count(removed)} removed\n`);
     }

@@ -8,11 +8,11 @@ import type { Hono } from "hono";
 import { logger } from "../../base/log.ts";
 import { LockstepError, messageOf } from "../../protocol/errors.ts";
 import { replicate, type Replicator } from "../../replica/replicator.ts";
-import { Screen } from "../screen.ts";
-import { type HookSettings, type Settings, settingsOf } from "../settings.ts";
+import { ConsoleReporter } from "../report/console_reporter.ts";
+import { type HookSettings, type Settings, settingsOf } from "../options/settings.ts";
 import { StopSignals } from "../signals.ts";
 import { type StatusPlace, statusPlace } from "../status_place.ts";
-import type { Settled } from "../values.ts";
+import type { Settled } from "../options/resolve_options.ts";
 
 const DONE = 0;
 const FAILED = 1;
@@ -20,7 +20,7 @@ const WRONG_USAGE = 2;
 
 export async function replicateCommand(settled: Settled): Promise<number> {
   const settings = settingsOf(settled);
-  using screen = new Screen(settings.log);
+  using screen = new ConsoleReporter(settings.log);
   using signals = new StopSignals();
   try {
     await run(settings, screen, signals.signal);
@@ -36,7 +36,11 @@ export async function replicateCommand(settled: Settled): Promise<number> {
   }
 }
 
-async function run(settings: Settings, screen: Screen, signal: AbortSignal): Promise<void> {
+async function run(
+  settings: Settings,
+  screen: ConsoleReporter,
+  signal: AbortSignal,
+): Promise<void> {
   const place = settings.status === null ? null : statusPlace(settings.status);
   const statusUrl = place === null ? {} : { statusUrl: place.url };
   await using replicator = await replicate({
@@ -91,11 +95,11 @@ async function statusServer(
 /** Tells systemd how it goes, where systemd started us. */
 async function service(replicator: Replicator): Promise<AsyncDisposable | null> {
   if (Deno.env.get("NOTIFY_SOCKET") === undefined) return null;
-  const { openNotifier } = await import("../notify.ts");
+  const { openNotifier } = await import("../systemd/sd_notify.ts");
   const notifier = openNotifier();
   if (notifier === null) return null;
-  const { Service } = await import("../service.ts");
-  return new Service(notifier, {
+  const { SystemdReporter } = await import("../systemd/systemd_reporter.ts");
+  return new SystemdReporter(notifier, {
     status: () => replicator.status(),
     turning: () => replicator.isTurning(),
   });

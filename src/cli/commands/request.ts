@@ -4,9 +4,9 @@
  * @module
  */
 
-import { leaveRequest } from "../../store/requests.ts";
-import { storedTables } from "../holders.ts";
-import type { AnyValues } from "../options.ts";
+import { leaveRequest } from "../../store/table/requests.ts";
+import { listTables } from "../../store/table/list_tables.ts";
+import type { AnyValues } from "../options/table.ts";
 import { writeError } from "../output.ts";
 import { quote } from "../quote.ts";
 import { missingTable, withTable } from "../with_table.ts";
@@ -28,7 +28,7 @@ export async function requestCommand(
       return 1;
     }
     await leaveRequest(store.writer, table, request);
-    const tables = await storedTables(store.reader, Date.now());
+    const tables = await listTables(store.reader, Date.now());
     const holder = tables.find((stored) => stored.table === table)?.holder ?? null;
     writeError(
       holder === null

@@ -10,13 +10,13 @@ import { LockstepError } from "../../protocol/errors.ts";
 import { stringifyJson } from "../../protocol/json_text.ts";
 import type { ProcessStatus } from "../../replica/status.ts";
 import { parseAddress, urlHost } from "../../http/address.ts";
-import type { TableMeta } from "../../store/meta.ts";
+import type { TableMeta } from "../../store/kv/stored_values.ts";
 import { askStatus } from "../ask_status.ts";
-import { type StoredTable, storedTables } from "../holders.ts";
-import type { AnyValues } from "../options.ts";
+import { type ListedTable, listTables } from "../../store/table/list_tables.ts";
+import type { AnyValues } from "../options/table.ts";
 import { writeError, writeOut } from "../output.ts";
-import { processText, storedText } from "../status_text.ts";
-import type { Settled } from "../values.ts";
+import { processText, storedText } from "../report/status_text.ts";
+import type { Settled } from "../options/resolve_options.ts";
 import { withStore } from "../with_table.ts";
 
 const LIVE = 0;
@@ -46,7 +46,7 @@ export async function statusCommand({ values }: Settled): Promise<number> {
 
 async function fromStore(values: AnyValues): Promise<number> {
   return await withStore(values, async ({ reader, path }) => {
-    const tables = await storedTables(reader, Date.now());
+    const tables = await listTables(reader, Date.now());
     const answers = await askHolders(tables, values.statusTokenFile ?? null);
     if (answers.statuses.length > 0) {
       await print(values, answers.statuses);
@@ -61,7 +61,7 @@ async function fromStore(values: AnyValues): Promise<number> {
 }
 
 /** Statuses of the processes that write the tables, and how many of these would not say. */
-async function askHolders(tables: readonly StoredTable[], tokenFile: string | null) {
+async function askHolders(tables: readonly ListedTable[], tokenFile: string | null) {
   const holders = new Map(tables.flatMap(({ holder }) =>
     holder === null ? [] : [[
       `${holder.host} ${holder.pid}`,
@@ -102,7 +102,7 @@ async function print(values: AnyValues, statuses: readonly ProcessStatus[]): Pro
 async function printStored(
   values: AnyValues,
   path: string,
-  tables: readonly StoredTable[],
+  tables: readonly ListedTable[],
   running: boolean,
 ): Promise<void> {
   if (!values.json) {

@@ -6,8 +6,8 @@
 
 import type { Child, FC } from "hono/jsx";
 import type { TableStatus } from "../../replica/status.ts";
-import type { QuarantineEntry } from "../../store/meta.ts";
-import { keyText } from "../../store/key_text.ts";
+import type { QuarantineEntry } from "../../store/kv/stored_values.ts";
+import { keyText } from "../../protocol/key_text.ts";
 import { entityTag, type Found, type Page } from "../records.ts";
 import { afterToken, recordPath, tablePath } from "../paths.ts";
 import { countText, plural, shorten } from "./format.ts";

@@ -1,0 +1,259 @@
+/**
+ * Every option of the program, described once.
+ *
+ * @module
+ */
+
+import { LOG_LEVELS } from "../../base/log.ts";
+import { flag, list, type Option, type OptionValues, value } from "./spec.ts";
+import { parseSource } from "./url_option.ts";
+import {
+  bytes,
+  command,
+  duration,
+  fields,
+  header,
+  line,
+  name,
+  oneOf,
+  overlap,
+  path,
+  percent,
+  positiveDuration,
+  positiveInteger,
+  statusAddress,
+  storePath,
+  table,
+} from "./parse_values.ts";
+
+const BLANKS = [/\s+/, "blanks"] as const;
+const LINES = [/\r?\n/, "line breaks"] as const;
+
+const origin = {
+  url: list(
+    "url",
+    "[TABLE=]URL",
+    parseSource,
+    BLANKS,
+    "The endpoint to copy from; more than one makes a table of each. `{since}` in it is replaced " +
+      "by the cursor; without it the cursor becomes the last path element. `user:pass@` becomes " +
+      "Basic authentication and is never printed.",
+  ),
+  table: value(
+    "table",
+    "NAME",
+    table,
+    "What the table is called in the store, when there is one URL.",
+    { otherwise: "the last path element of the URL" },
+  ),
+  key: value("key", "FIELD[,FIELD…]", fields, "The field or fields that identify a record.", {
+    default: "id",
+  }),
+  orderBy: value("order-by", "FIELD", name, "The field that orders the records.", {
+    default: "updated_at",
+  }),
+  deletedBy: value("deleted-by", "FIELD", name, "The field that marks a record as deleted.", {
+    default: "deleted_at",
+  }),
+  since: value(
+    "since",
+    "CURSOR",
+    line("a cursor"),
+    "Where to start when the store has no cursor yet.",
+    { default: "0" },
+  ),
+  overlap: value(
+    "overlap",
+    "N",
+    overlap,
+    "Ask again from N before the cursor on every connect, for origins that commit late: N is in " +
+      "the order field's unit, or a duration where that field is an ISO-8601 time.",
+    { default: "0" },
+  ),
+  poll: value("poll", "DURATION", duration, "The pause after an answer that ends.", {
+    default: "1s",
+  }),
+  idleTimeout: value(
+    "idle-timeout",
+    "DURATION",
+    positiveDuration,
+    "A stream that is silent for so long is dropped and reopened; blank lines count as life.",
+    { default: "60s" },
+  ),
+  connectTimeout: value(
+    "connect-timeout",
+    "DURATION",
+    positiveDuration,
+    "How long to wait for the headers of an answer.",
+    { default: "10s" },
+  ),
+  header: list(
+    "header",
+    "'NAME: VALUE'",
+    header,
+    LINES,
+    "A header to send with every request; may be given again.",
+  ),
+  headerFile: value(
+    "header-file",
+    "FILE",
+    path,
+    "A file of headers, one a line, read again on every connect, so that a rotated token is " +
+      "picked up.",
+    { completes: "file" },
+  ),
+  ca: value("ca", "FILE", path, "Certificates (PEM) to trust besides the usual ones.", {
+    completes: "file",
+  }),
+  cert: value("cert", "FILE", path, "A client certificate (PEM); needs `--cert-key`.", {
+    completes: "file",
+  }),
+  certKey: value("cert-key", "FILE", path, "The private key (PEM) of `--cert`.", {
+    completes: "file",
+  }),
+};
+
+const store = {
+  kv: value(
+    "kv",
+    "PATH",
+    storePath,
+    "The Deno KV store: a file; `replica.kv` inside an existing directory (or a path that ends " +
+      "in `/`); or `:memory:`.",
+    { default: "./state", completes: "file" },
+  ),
+  resync: flag(
+    "resync",
+    "Read everything once from `0` and remove the rows that the origin no longer has.",
+  ),
+  adopt: flag("adopt", "The origin has moved: keep the store's rows and cursor under the new URL."),
+  strict: flag("strict", "Stop with exit status 1 at the first record that can't be stored."),
+  maxLineLength: value(
+    "max-line-length",
+    "BYTES",
+    bytes,
+    "A record longer than this is refused without being held in memory (`KiB`, `MiB`).",
+    { default: "16MiB" },
+  ),
+  shrinkLimit: value(
+    "shrink-limit",
+    "PERCENT",
+    percent,
+    "A resync that would remove more than this part of the rows is held until it is approved.",
+    { default: "50%" },
+  ),
+  tombstoneTtl: value(
+    "tombstone-ttl",
+    "DURATION",
+    positiveDuration,
+    "How long deletions are remembered.",
+    { default: "7d" },
+  ),
+};
+
+const run = {
+  once: flag("once", "Stop, with exit status 0, when the copy is up to date."),
+  attempts: value(
+    "attempts",
+    "N",
+    positiveInteger,
+    "With `--once`: give up, with exit status 1, after so many failures in a row.",
+    { default: "5" },
+  ),
+  onChange: value(
+    "on-change",
+    "COMMAND",
+    command,
+    "A shell command to run after changes: the table is in `LOCKSTEP_TABLE`, the changed keys " +
+      "come as NDJSON on its standard input.",
+  ),
+  onChangeWait: value(
+    "on-change-wait",
+    "DURATION",
+    duration,
+    "Changes within so long are told together, by `--on-change` and `--write`.",
+    { default: "1s" },
+  ),
+  write: list(
+    "write",
+    "[TABLE=]FILE",
+    path,
+    LINES,
+    "Keep the whole table in FILE, replaced at once after changes settle and before the command " +
+      "runs: NDJSON, or an array where the name ends in `.json`. `{table}` in it stands for the " +
+      "table's name.",
+    { completes: "file" },
+  ),
+};
+
+const serving = {
+  status: value(
+    "status",
+    "ADDR",
+    statusAddress,
+    "Where the status page listens: `HOST:PORT`, `PORT`, or `unix:PATH`. An address that other " +
+      "machines can reach needs `--status-token-file`.",
+    { otherwise: "127.0.0.1:4568, or a free port where that one is taken" },
+  ),
+  noStatus: flag("no-status", "No status page."),
+  statusTokenFile: value(
+    "status-token-file",
+    "FILE",
+    path,
+    "A file with the bearer token that everything but `/healthz` then asks for.",
+    { completes: "file" },
+  ),
+  feed: flag("feed", "Serve the tables onward, so that this copy can be another one's origin."),
+  maxStaleness: value(
+    "max-staleness",
+    "DURATION",
+    positiveDuration,
+    "`/readyz` fails when a table has not been in touch with its origin for so long.",
+    { otherwise: "off" },
+  ),
+};
+
+const logs = {
+  logFormat: value(
+    "log-format",
+    "FORMAT",
+    oneOf(["text", "json"]),
+    "How log lines are written to standard error: `text` or `json`.",
+    { default: "text", completes: ["text", "json"] },
+  ),
+  logLevel: value(
+    "log-level",
+    "LEVEL",
+    oneOf(LOG_LEVELS),
+    "The least important lines to write: `debug`, `info`, `warning` or `error`.",
+    { default: "info", completes: LOG_LEVELS },
+  ),
+  quiet: flag("quiet", "Write errors only, and no progress line."),
+};
+
+/** The options of the main job, in the order of help and documentation. */
+export const OPTION_GROUPS = [
+  { title: "Origin", options: origin },
+  { title: "Store", options: store },
+  { title: "Run", options: run },
+  { title: "Status and feed", options: serving },
+  { title: "Logs", options: logs },
+] as const satisfies readonly { title: string; options: Record<string, Option> }[];
+
+/** The options of the main job. */
+export const OPTIONS = { ...origin, ...store, ...run, ...serving, ...logs };
+
+/** Options that only sub-commands have; these have no environment variable. */
+export const COMMAND_OPTIONS = {
+  limit: value("limit", "N", positiveInteger, "Stop after N rows."),
+  after: value("after", "KEY", line("a key"), "Start after this key, as `--keys-only` prints it."),
+  keysOnly: flag("keys-only", "Print keys instead of rows."),
+  json: flag("json", "Print JSON."),
+  clear: flag("clear", "Remove what was printed from the quarantine; its count stays."),
+  template: flag("template", "Print `lockstep-replicate@.service` instead."),
+};
+
+/** What was asked for, by option. */
+export type MainValues = OptionValues<typeof OPTIONS>;
+export type CommandValues = OptionValues<typeof COMMAND_OPTIONS>;
+export type AnyValues = MainValues & CommandValues;

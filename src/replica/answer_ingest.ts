@@ -1,0 +1,179 @@
+/**
+ * One answer of the origin on its way into the store, and how it is noticed that everything there
+ * was has come.
+ *
+ * @module
+ */
+
+import type { Answer } from "../origin/connect.ts";
+import { orderKind } from "../protocol/cursor.ts";
+import { unstorable } from "../store/kv/keys.ts";
+import { AnswerWriter } from "../store/write/answer_writer.ts";
+import type { Table } from "../store/table/table.ts";
+import { RowReader } from "../stream/row_reader.ts";
+import { rowStream, TrackedBody } from "../stream/row_stream.ts";
+import type { ReplicaConfig } from "./config.ts";
+import type { StatusRecorder } from "./status_recorder.ts";
+import { TOMBSTONE_TTL_MS } from "./options.ts";
+import type { AnswerStats } from "./answer_stats.ts";
+import type { Proof, Resync } from "./resync.ts";
+
+/** An endless answer that sends nothing for so long, after its first bytes, has sent everything. */
+const QUIET_MS = 1_000;
+
+/** Between two looks for quiet, while catching up. */
+const LOOK_MS = 250;
+
+/** Counting the rows holds the next request of a table that polls up for so long at most. */
+const COUNT_MS = 200;
+
+/** The table that an answer is for. */
+export interface TableParts {
+  readonly config: ReplicaConfig;
+  readonly table: Table;
+  readonly journal: StatusRecorder;
+  readonly resync: Resync;
+}
+
+export class AnswerIngest {
+  /** What is noticed about the answer. */
+  readonly reading: AnswerStats;
+  readonly #parts: TableParts;
+  readonly #sink: AnswerWriter;
+  #wake: (() => void) | null = null;
+
+  /** @param isEmpty whether the store holds no row of the table */
+  constructor(parts: TableParts, reading: AnswerStats, isEmpty: boolean) {
+    const { config: { options }, table, journal } = parts;
+    this.#parts = parts;
+    this.reading = reading;
+    this.#sink = new AnswerWriter(table, isEmpty, {
+      tombstoneTtlMs: options.tombstoneTtlMs ?? TOMBSTONE_TTL_MS,
+      count: !options.once,
+      isTransformed: options.transform !== undefined,
+      following: journal.isLive,
+      observer: {
+        ...journal.observer,
+        quarantined: (reason) => journal.metrics.quarantined(reason),
+        behind: () => {
+          journal.enter("behind");
+          this.look();
+        },
+      },
+    });
+  }
+
+  /**
+   * Stores what the answer brings, to its end.
+   *
+   * @param stop cuts the answer short
+   * @param enough called when no more of it is wanted: it is live, and that was asked for
+   */
+  async run(answer: Answer, stop: AbortSignal, enough: () => void): Promise<void> {
+    if (answer.body !== null) await this.#read(answer, answer.body, stop, enough);
+    await this.#reached(answer.endIsProof ? "whole" : "cut-possible");
+    this.#parts.journal.noteOddities(this.reading);
+    await this.#sink.count(COUNT_MS);
+  }
+
+  /** There may be something to look at: the stream outran the store, or a sweep was approved. */
+  look(): void {
+    this.#wake?.();
+  }
+
+  /** Pipes a body into the store, to its end. */
+  async #read(
+    answer: Answer,
+    body: ReadableStream<Uint8Array>,
+    stop: AbortSignal,
+    enough: () => void,
+  ): Promise<void> {
+    const { shape, options, name, clock } = this.#parts.config;
+    const { journal, table } = this.#parts;
+    const { metrics } = journal;
+    // A resync from the beginning may bring orders of another kind than the table had.
+    const { cursor, resync } = table.meta;
+    const high = resync !== null && cursor === null ? null : table.meta.high;
+    const ending = new TrackedBody(body);
+    const reader = new RowReader({
+      shape,
+      kind: high === null ? null : orderKind(high),
+      checkKey: (row) => unstorable(name, row),
+      transform: options.transform,
+      strict: options.strict ?? false,
+    });
+    const rows = rowStream({
+      reader,
+      ending,
+      maxLength: options.maxLineLength ?? 16 * 2 ** 20,
+      onBatch: (batch) => {
+        metrics.bytes += batch.bytes;
+        if (batch.bytes > 0) journal.contact();
+        this.reading.add(batch, clock.now());
+      },
+    });
+    const over = new AbortController();
+    const watching = this.#watch(over.signal, enough);
+    const signal = AbortSignal.any([stop, over.signal]);
+    const piping = ending.readable.pipeThrough(rows).pipeTo(this.#sink.writable(), { signal });
+    try {
+      await Promise.race([piping, watching.then(() => new Promise<never>(() => {}))]);
+    } finally {
+      // Whichever of the two has failed: the other ends before the next answer is asked for.
+      over.abort();
+      await Promise.allSettled([piping, watching]);
+      await this.#sink.abandon();
+    }
+    stop.throwIfAborted();
+    ending.check(answer.url);
+  }
+
+  /** Notices when an answer that stays open has brought everything there was. */
+  async #watch(over: AbortSignal, enough: () => void): Promise<void> {
+    const { config: { clock, options }, journal, resync } = this.#parts;
+    let proven = false;
+    let blocked = -Infinity;
+    while (!over.aborted) {
+      try {
+        await clock.sleep(LOOK_MS, over);
+      } catch {
+        return;
+      }
+      const { lastData } = this.reading;
+      const now = clock.now();
+      if (this.#sink.isBlocking) blocked = now;
+      const isQuiet = lastData !== null && now - Math.max(lastData, blocked) >= QUIET_MS;
+      if (!proven && this.reading.hasHead) {
+        proven = true;
+        await this.#reached("whole");
+      } else if (!journal.isLive && (isQuiet || this.reading.isFresh || proven)) {
+        await this.#reached("quiet");
+      }
+      if (resync.isApproved) await this.#sink.paused(() => resync.remove());
+      if (journal.isLive && options.once) enough();
+      if (journal.isLive) await this.#whileLive(proven, over);
+    }
+  }
+
+  /** Sleeps without a timer until there is something to look at again. */
+  #whileLive(proven: boolean, over: AbortSignal): Promise<void> {
+    // A proof that may still come, or has just come, ends a resync.
+    const { head, isEmpty } = this.reading.asked;
+    if (!proven && (head !== null || isEmpty) && this.#parts.table.meta.resync !== null) {
+      return Promise.resolve();
+    }
+    if (over.aborted) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    over.addEventListener("abort", () => resolve(), { once: true });
+    return promise.finally(() => this.#wake = null);
+  }
+
+  /** Everything the origin had is stored; a resync may come to its end. */
+  async #reached(proof: Proof): Promise<void> {
+    const { journal, resync } = this.#parts;
+    await this.#sink.caughtUp();
+    await resync.reached(this.reading, this.#sink, proof);
+    journal.enter(resync.isHeld ? "held" : "caught-up");
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * What runs after commits: the file of `--write`, then the command of `--on-change`.
+ *
+ * - Both wait for changes to settle and are told of all of them together; one round at a time.
+ * - Only a table that is up to date counts: nothing runs while it catches up.
+ * - A consumer that fails never stops the replica: it is tried again with the next change, or after
+ *   a minute, with everything that it has missed. The command waits for the file before it.
+ * - How far each has come is kept in the store, as the table's count of changes: after a restart
+ *   both run once if the table is another one than at their last success.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import { logger } from "../../base/log.ts";
+import { messageOf } from "../../protocol/errors.ts";
+import type { CommitEvent } from "../../store/read/change.ts";
+import type { HookMark } from "../../store/kv/stored_values.ts";
+import type { TableReader } from "../../store/read/table_reader.ts";
+import { ChangedKeys, runCommand } from "./on_change.ts";
+import type { HookStatus } from "../status.ts";
+import { isThere, removeLeftover, writeTable } from "./write_file.ts";
+
+const log = logger("hooks");
+
+/** After a failure a quiet table's consumer is tried again: a full disk is empty some day. */
+const RETRY_MS = 60_000;
+
+/** What runs after the commits of one table. */
+export interface HookSettings {
+  /** For `sh -c`; null for none. */
+  readonly command: string | null;
+  /** Absolute path; null for none. */
+  readonly file: string | null;
+  /** Changes within so long are told together. */
+  readonly waitMs: number;
+}
+
+/** The table, as its consumers see it. */
+export interface HookHost {
+  readonly table: string;
+  readonly reader: TableReader;
+  readonly clock: Clock;
+  /** Rows ever changed, as of the commits that {@linkcode Hooks.note} was told. */
+  readonly changes: number;
+  hookMark(name: string): Promise<HookMark | null>;
+  saveHookMark(name: string, mark: HookMark): Promise<void>;
+}
+
+/** One consumer. */
+interface Consumer {
+  readonly name: HookStatus["name"];
+  readonly target: string;
+  /** The table's count of changes at its last success; null for none. */
+  told: number | null;
+  lastSuccess: number | null;
+  lastFailure: number | null;
+  error: string | null;
+  /** Throws what went wrong. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+export class Hooks {
+  readonly #host: HookHost;
+  readonly #waitMs: number;
+  /** In the order in which they run. */
+  readonly #consumers: Consumer[] = [];
+  readonly #keys = new ChangedKeys();
+  readonly #wantsKeys: boolean;
+  readonly #stop = new AbortController();
+  readonly #finishing = new AbortController();
+  /** Aborts when the table begins to catch up; null while it does. */
+  #settled: AbortController | null = null;
+  #running = false;
+  #bell = Promise.withResolvers<void>();
+  #done: Promise<void> = Promise.resolve();
+
+  private constructor(host: HookHost, settings: HookSettings) {
+    const { file, command } = settings;
+    this.#host = host;
+    this.#waitMs = settings.waitMs;
+    this.#wantsKeys = command !== null;
+    if (file !== null) {
+      this.#add("write", file, (signal) => writeTable(host.reader, file, signal));
+    }
+    if (command !== null) {
+      this.#add("on-change", command, (signal) => this.#command(command, file, signal));
+    }
+  }
+
+  /** Looks up how far each consumer has come, and starts to wait for changes. */
+  static async open(host: HookHost, settings: HookSettings): Promise<Hooks> {
+    const hooks = new Hooks(host, settings);
+    for (const consumer of hooks.#consumers) await hooks.#load(consumer);
+    hooks.#done = hooks.#loop();
+    return hooks;
+  }
+
+  /** Whether changes are of interest while the table catches up. */
+  get wantsChanges(): boolean {
+    return this.#wantsKeys && !this.#keys.isAll;
+  }
+
+  /** A commit is durable. */
+  note(event: CommitEvent): void {
+    if (this.#wantsKeys) { for (const change of event.changes) this.#keys.add(change); }
+    this.#ring();
+  }
+
+  /** The table is up to date, or begins to catch up. */
+  settle(isSettled: boolean): void {
+    if (isSettled === (this.#settled !== null)) return;
+    if (isSettled) {
+      this.#settled = new AbortController();
+      this.#ring();
+    } else {
+      this.#settled?.abort();
+      this.#settled = null;
+    }
+  }
+
+  /** Runs what is due without waiting for more, and ends. */
+  async finish(): Promise<void> {
+    this.#finishing.abort();
+    await this.#done;
+  }
+
+  /** Ends; a command that is running is ended, too. Safe to call twice. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  /** How each is doing. */
+  status(): HookStatus[] {
+    const iso = (ms: number | null) => ms === null ? null : new Date(ms).toISOString();
+    return this.#consumers.map((consumer) => ({
+      name: consumer.name,
+      target: consumer.target,
+      lastSuccess: iso(consumer.lastSuccess),
+      lastFailure: iso(consumer.lastFailure),
+      error: consumer.error,
+      pending: this.#isDue(consumer) || this.#running,
+    }));
+  }
+
+  #add(name: Consumer["name"], target: string, run: Consumer["run"]): void {
+    const fresh = { told: null, lastSuccess: null, lastFailure: null, error: null };
+    this.#consumers.push({ name, target, run, ...fresh });
+  }
+
+  async #load(consumer: Consumer): Promise<void> {
+    const mark = await this.#host.hookMark(consumer.name);
+    const isSame = mark?.target === consumer.target;
+    if (consumer.name === "on-change") {
+      // An empty table is nothing to tell.
+      consumer.told = isSame ? mark.changes : 0;
+      if (this.#isDue(consumer)) this.#keys.addAll();
+    } else {
+      await removeLeftover(consumer.target);
+      consumer.told = isSame && await isThere(consumer.target) ? mark.changes : null;
+    }
+    if (isSame) consumer.lastSuccess = mark.time;
+  }
+
+  #isDue(consumer: Consumer): boolean {
+    return consumer.told !== this.#host.changes;
+  }
+
+  get #isAnyDue(): boolean {
+    return this.#settled !== null && this.#consumers.some((consumer) => this.#isDue(consumer));
+  }
+
+  #ring(): void {
+    this.#bell.resolve();
+    this.#bell = Promise.withResolvers();
+  }
+
+  async #loop(): Promise<void> {
+    const { clock } = this.#host;
+    const over = AbortSignal.any([this.#stop.signal, this.#finishing.signal]);
+    over.addEventListener("abort", () => this.#ring(), { once: true });
+    while (!over.aborted) {
+      while (!this.#isAnyDue && !over.aborted) await this.#bell.promise;
+      await clock.sleep(this.#waitMs, over).catch(() => {});
+      if (over.aborted || !this.#isAnyDue) continue;
+      const { changes } = this.#host;
+      if (!await this.#round()) await this.#patience(changes, over);
+    }
+    if (!this.#stop.signal.aborted && this.#isAnyDue) await this.#round();
+  }
+
+  /** After a failure: waits for another change, at most {@linkcode RETRY_MS}. */
+  async #patience(changes: number, over: AbortSignal): Promise<void> {
+    const enough = new AbortController();
+    const limit = AbortSignal.any([over, enough.signal]);
+    let isOver = false;
+    const sleeping = this.#host.clock.sleep(RETRY_MS, limit).catch(() => {}).then(() => {
+      isOver = true;
+      this.#ring();
+    });
+    while (!isOver && this.#host.changes === changes) await this.#bell.promise;
+    enough.abort();
+    await sleeping;
+  }
+
+  /** Runs every consumer that is due. Returns false when one failed. */
+  async #round(): Promise<boolean> {
+    this.#running = true;
+    try {
+      for (const consumer of this.#consumers) {
+        if (this.#isDue(consumer) && !await this.#run(consumer)) return false;
+      }
+      return true;
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #run(consumer: Consumer): Promise<boolean> {
+    const { table, clock, changes } = this.#host;
+    if (this.#settled === null) return true;
+    // A file of a table that is catching up would be half of the old one and half of the new.
+    const signal = consumer.name === "write"
+      ? AbortSignal.any([this.#stop.signal, this.#settled.signal])
+      : this.#stop.signal;
+    try {
+      await consumer.run(signal);
+    } catch (error) {
+      if (signal.aborted) return true;
+      const isNews = consumer.error !== messageOf(error);
+      consumer.error = messageOf(error);
+      consumer.lastFailure = clock.now();
+      const level = isNews ? "warn" : "debug";
+      log[level](`{table}: --${consumer.name} failed: {error}`, { table, error: consumer.error });
+      return false;
+    }
+    consumer.told = changes;
+    consumer.error = null;
+    consumer.lastSuccess = clock.now();
+    const mark: HookMark = { target: consumer.target, changes, time: consumer.lastSuccess };
+    await this.#host.saveHookMark(consumer.name, mark).catch((error: unknown) => {
+      // It runs once more after a restart, then.
+      log.debug("{table}: {error}", { table, error: messageOf(error) });
+    });
+    return true;
+  }
+
+  async #command(command: string, file: string | null, signal: AbortSignal): Promise<void> {
+    const { table, clock } = this.#host;
+    const taken = this.#keys.take();
+    const env = { LOCKSTEP_TABLE: table, ...(file === null ? {} : { LOCKSTEP_FILE: file }) };
+    const error = await runCommand({ command, input: taken.text(table), env, clock, signal });
+    if (error === null) return;
+    this.#keys.restore(taken);
+    throw new Error(error);
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * What a table's loop has come to: its state, what is wrong, and its figures. Owns all of that; the
+ * status is made from it.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { logger } from "../base/log.ts";
+import { formatOrder, orderTime } from "../protocol/cursor.ts";
+import type { LockstepError } from "../protocol/errors.ts";
+import type { CommitEvent } from "../store/read/change.ts";
+import type { WindowCommitObserver } from "../store/write/window_commit.ts";
+import type { Table } from "../store/table/table.ts";
+import type { CommitListeners } from "./listeners.ts";
+import type { TableMetrics } from "./metrics.ts";
+import type { AnswerStats } from "./answer_stats.ts";
+import { isLive, type StateEvent, transition } from "./state.ts";
+import type { StateName } from "./status.ts";
+
+const log = logger("replica");
+
+export class StatusRecorder {
+  readonly metrics: TableMetrics;
+  /** Who is told of commits, from an answer and from a sweep alike. */
+  readonly observer: WindowCommitObserver;
+  readonly #table: Table;
+  readonly #audience: CommitListeners;
+  readonly #clock: Clock;
+  #state: StateName = "starting";
+  #stateSince: number;
+  #trouble: LockstepError | null = null;
+  /** When the next attempt is due, while waiting; milliseconds since the Unix epoch. */
+  nextAttempt: number | null = null;
+  #lastContact: number | null;
+  #lagMs: number | null = null;
+  #warnings: readonly string[] = [];
+  /** Answers in a row that held nothing but rows of the cursor's own order. */
+  #tiePages = 0;
+
+  constructor(table: Table, metrics: TableMetrics, audience: CommitListeners) {
+    this.metrics = metrics;
+    this.#table = table;
+    this.#audience = audience;
+    this.#clock = table.clock;
+    this.#stateSince = table.clock.now();
+    this.#lastContact = table.meta.lastContact;
+    this.observer = {
+      counted: (outcome, records) => metrics.counted(outcome, records),
+      committed: (event) => this.#committed(event),
+      // While catching up unwatched, events would cost memory and serve nobody.
+      wantsEvents: () => this.isLive || audience.wantsEvents,
+      awaitsEvents: audience.awaitsEvents,
+    };
+  }
+
+  get state(): StateName {
+    return this.#state;
+  }
+
+  /** Since when it is in this state; milliseconds since the Unix epoch. */
+  get stateSince(): number {
+    return this.#stateSince;
+  }
+
+  get isLive(): boolean {
+    return isLive(this.#state);
+  }
+
+  /** What is wrong; null once the table is live again. */
+  get trouble(): LockstepError | null {
+    return this.#trouble;
+  }
+
+  /** The origin's last sign of life; milliseconds since the Unix epoch, null for none. */
+  get lastContact(): number | null {
+    return this.#lastContact;
+  }
+
+  /** From the last live record's order, where it is a time, to its commit; null when unknown. */
+  get lagMs(): number | null {
+    return this.#lagMs;
+  }
+
+  /** What is odd about the origin's last answer, in words. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  enter(event: StateEvent): void {
+    const next = transition(this.#state, event);
+    if (isLive(next)) this.#trouble = null;
+    if (next === this.#state) return;
+    const table = this.#table;
+    log.debug("{table}: {from} → {to}", { table: table.name, from: this.#state, to: next });
+    if (isLive(next) && !this.isLive) {
+      log.info("{table}: live with {rows} rows at cursor {cursor}", {
+        table: table.name,
+        rows: table.meta.rows,
+        cursor: table.cursor === null ? "none" : formatOrder(table.cursor),
+      });
+    }
+    this.#state = next;
+    this.#stateSince = this.#clock.now();
+    if (isLive(next)) this.#audience.hooks?.settle(true);
+    else if (next === "catching-up") this.#audience.hooks?.settle(false);
+    this.#audience.progressed();
+  }
+
+  /** A failure, whatever is done about it. */
+  report(failure: LockstepError): void {
+    this.#trouble = failure;
+    const time = new Date(this.#clock.now()).toISOString();
+    const { kind, message, hint } = failure;
+    const isNews = this.metrics.errors[0]?.message !== message;
+    this.metrics.failed({ time, kind, message, hint });
+    this.enter(failure.retry === "soon" || failure.retry === "resync" ? "failed" : "refused");
+    const level = isNews ? "warn" : "debug";
+    log[level]("{table}: {message}; {hint}", { table: this.#table.name, message, hint });
+  }
+
+  /** The loop has ended by a failure, which stays on show: no attempt is made any more. */
+  giveUp(failure: LockstepError): void {
+    if (this.#trouble !== failure) this.report(failure);
+    this.enter("refused");
+  }
+
+  /** The origin gave a sign of life. */
+  contact(): void {
+    this.#lastContact = this.#clock.now();
+  }
+
+  /** An answer came to its end: what was odd about it. */
+  noteOddities(reading: AnswerStats): void {
+    const found = reading.warnings();
+    this.#tiePages = reading.isTiePage ? this.#tiePages + 1 : 0;
+    if (this.#tiePages >= 2) {
+      found.push(
+        `the origin answers ${reading.rows} rows of one order, again and again: if that is its page size, rows behind them never come`,
+      );
+    }
+    for (const warning of found) {
+      if (!this.#warnings.includes(warning)) {
+        log.warn("{table}: {warning}", { table: this.#table.name, warning });
+      }
+    }
+    this.#warnings = found;
+  }
+
+  #committed(event: CommitEvent): Promise<void> {
+    const last = event.changes.at(-1);
+    if (last !== undefined && this.isLive) {
+      const time = orderTime(last.order);
+      this.#lagMs = time === null ? null : Math.max(0, this.#clock.now() - time.getTime());
+    }
+    return this.#audience.tell(event);
+  }
+}

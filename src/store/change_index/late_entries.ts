@@ -1,0 +1,59 @@
+/**
+ * What was committed below the cursor lately: who reads the index in order has passed it by.
+ *
+ * @module
+ */
+
+import { compareOrder, type Order } from "../../protocol/cursor.ts";
+import { between, placeBehind, type SortedEntries } from "./entry_buffer.ts";
+import type { ChangeEntry } from "./entry.ts";
+
+/** Entries that are kept. */
+const KEPT = 1_000;
+
+/** Late entries since some version of the index. */
+export interface Late {
+  readonly entries: readonly ChangeEntry[];
+  /** Where more were late than are kept: the least order among all of them; else null. */
+  readonly least: Order | null;
+}
+
+export class LateEntries {
+  #kept: { readonly version: number; readonly entries: readonly ChangeEntry[] }[] = [];
+  #count = 0;
+  /** What is no longer kept: up to which version, and the least order. */
+  #lost: { version: number; least: Order } | null = null;
+
+  /** Takes note of sorted entries that became durable when the cursor stood at `cursor`. */
+  note(entries: SortedEntries, cursor: Order | null, version: number): void {
+    if (cursor === null) return;
+    const count = placeBehind(entries, { order: cursor, key: null });
+    if (count === 0) return;
+    if (count > KEPT) return this.#lose(version, entries.entry(0).order);
+    this.#kept.push({ version, entries: [...between(entries, 0, count)] });
+    this.#count += count;
+    while (this.#count > KEPT) {
+      const oldest = this.#kept.shift();
+      const [first] = oldest?.entries ?? [];
+      if (oldest === undefined || first === undefined) break;
+      this.#count -= oldest.entries.length;
+      this.#lose(oldest.version, first.order);
+    }
+  }
+
+  #lose(version: number, least: Order): void {
+    const lost = this.#lost;
+    this.#lost = lost === null ? { version, least } : {
+      version: Math.max(version, lost.version),
+      least: compareOrder(least, lost.least) < 0 ? least : lost.least,
+    };
+  }
+
+  /** What became durable after a version. */
+  since(version: number): Late {
+    const entries = this.#kept.filter((late) => late.version > version)
+      .flatMap((late) => late.entries);
+    const isLost = this.#lost !== null && this.#lost.version > version;
+    return { entries, least: isLost ? this.#lost?.least ?? null : null };
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The change index's state on its way into the store: changed at once, written with the next
+ * operation that is signed, true when that is durable.
+ *
+ * @module
+ */
+
+import type { SortedEntries } from "./entry_buffer.ts";
+import type { ChangeEntry } from "./entry.ts";
+import { type ChangeState, stateBytes } from "./manifest_state.ts";
+import { changeStateKey } from "../kv/keys.ts";
+import type { Operation } from "../kv/operation.ts";
+
+/** What else becomes true with a state. */
+export interface Entered {
+  readonly dropsLog: boolean;
+  readonly logged: readonly ChangeEntry[];
+  /** Whether something is among it that nobody was told of. */
+  readonly isSilent: boolean;
+  /** All of it, sorted. */
+  readonly entries: SortedEntries;
+}
+
+/** A state that is on its way. */
+interface Staged {
+  readonly state: ChangeState;
+  readonly entered: Entered | null;
+}
+
+export class Manifest {
+  readonly #table: string;
+  /** As it is stored. */
+  durable: ChangeState;
+  /** As it will be when all that is on its way is durable. */
+  next: ChangeState;
+  /** Whether something was changed that no operation has been signed with. */
+  isDirty = false;
+  #staged: Staged | null = null;
+  /** Signed and not yet durable, in the order of their operations. */
+  #signed: (Staged | null)[] = [];
+
+  constructor(table: string, state: ChangeState) {
+    this.#table = table;
+    this.durable = this.next = state;
+  }
+
+  /** Takes a state as it is stored; what was on its way is forgotten. */
+  reset(state: ChangeState): void {
+    // What the background writes has a number that the stored state may not know yet.
+    const nextRun = Math.max(state.nextRun, this.next.nextRun);
+    this.durable = state;
+    this.next = { ...state, nextRun };
+    this.#signed = [];
+    this.#staged = null;
+    this.isDirty = false;
+  }
+
+  /** How many operations are on their way. */
+  get underWay(): number {
+    return this.#signed.length;
+  }
+
+  /** Whether a state is among them: one that is built on it must not be stored without it. */
+  get isChanging(): boolean {
+    return this.#signed.some((staged) => staged !== null);
+  }
+
+  change(change: Partial<ChangeState>): void {
+    this.next = { ...this.next, ...change };
+    this.isDirty = true;
+  }
+
+  /** The operation that is signed next writes the state. */
+  stage(entered: Entered | null = null): void {
+    this.#staged = { state: this.next, entered };
+  }
+
+  /** Every operation with the table's cursor is signed, right before it is sent. */
+  sign(operation: Operation): void {
+    const staged = this.#staged;
+    this.#staged = null;
+    this.#signed.push(staged);
+    if (staged === null) return;
+    this.isDirty = false;
+    operation.set(changeStateKey(this.#table), staged.state, stateBytes(staged.state));
+  }
+
+  /** The operation that was signed longest ago is durable. Returns what it has written, or null. */
+  settle(): { readonly entered: Entered | null } | null {
+    const staged = this.#signed.shift() ?? null;
+    if (staged !== null) this.durable = staged.state;
+    return staged;
+  }
+}

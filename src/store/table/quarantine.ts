@@ -1,0 +1,60 @@
+/**
+ * The quarantine: what an origin sent that can't be stored, kept so that nothing is dropped
+ * silently.
+ *
+ * @module
+ */
+
+import type { Reject } from "../../stream/row_reader.ts";
+import { quarantinePrefix } from "../kv/keys.ts";
+import type { QuarantineEntry } from "../kv/stored_values.ts";
+
+/** Entries kept for each table, the newest; the count goes on. */
+export const QUARANTINE_KEPT = 1000;
+
+/** Serialised size of an entry at most: 16 KiB of wide characters, and its other fields. */
+export const QUARANTINE_ENTRY_BYTES = 2 * 16_384 + 1024;
+
+function fingerprint({ text, reason }: Reject): string {
+  return `${reason}\0${text}`;
+}
+
+/**
+ * Tells new entries from redelivered ones: an inclusive cursor brings the last lines again at
+ * every connect, and a bad one among them is to be kept and counted once.
+ */
+export class SeenRejects {
+  readonly #seen = new Map<string, number>();
+
+  /** Loads what the store holds. */
+  static async load(kv: Deno.Kv, table: string): Promise<SeenRejects> {
+    const seen = new SeenRejects();
+    const selector = { prefix: quarantinePrefix(table) };
+    for await (const { value } of kv.list<QuarantineEntry>(selector, { batchSize: 50 })) {
+      await seen.isNew(value);
+    }
+    return seen;
+  }
+
+  /** True the first time; remembers as many as are kept. */
+  async isNew(reject: Reject): Promise<boolean> {
+    const bytes = new TextEncoder().encode(fingerprint(reject));
+    // A digest instead of the text: 1000 texts would be 16 MiB.
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-1", bytes)).toHex();
+    if (this.#seen.has(digest)) return false;
+    this.#seen.set(digest, 1);
+    const oldest = this.#seen.keys().next();
+    if (this.#seen.size > QUARANTINE_KEPT && !oldest.done) this.#seen.delete(oldest.value);
+    return true;
+  }
+}
+
+/** Removes a table's quarantine; the count stays. Returns how many entries there were. */
+export async function clearQuarantine(kv: Deno.Kv, table: string): Promise<number> {
+  let removed = 0;
+  for await (const { key } of kv.list({ prefix: quarantinePrefix(table) }, { batchSize: 50 })) {
+    await kv.delete(key);
+    removed++;
+  }
+  return removed;
+}

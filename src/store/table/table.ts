@@ -1,0 +1,380 @@
+/**
+ * A table that this process writes: its lease, its cursor, and the commits of both.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import { maxOrder, type Order } from "../../protocol/cursor.ts";
+import { LockstepError } from "../../protocol/errors.ts";
+import type { RecordShape } from "../../protocol/record.ts";
+import { ChangeIndex } from "../change_index/index.ts";
+import { dropEntries } from "../change_index/run.ts";
+import { Committer } from "../kv/committer.ts";
+import type { RowCounter } from "./row_counter.ts";
+import { storeFault } from "../kv/store_error.ts";
+import { changePrefix, changeStateKey, cursorKey, hookKey, rowPrefix } from "../kv/keys.ts";
+import { collectParts, dropVersion, hasParts } from "../kv/large_rows.ts";
+import { Lease } from "./lease.ts";
+import type { HookMark, OriginIdentity, ResyncMark, TableMeta } from "../kv/stored_values.ts";
+import { Operation } from "../kv/operation.ts";
+import { SeenRejects } from "./quarantine.ts";
+import type { Store } from "../kv/open_store.ts";
+
+/** What a table is opened with. */
+export interface TableOptions {
+  readonly table: string;
+  readonly shape: RecordShape;
+  readonly origin: OriginIdentity;
+  /** Where to start in a store that has no cursor; null for `0`. */
+  readonly since: Order | null;
+  /** Keep rows and cursor under a new URL. */
+  readonly adopt: boolean;
+  /** Accept any origin: the table is about to be resynced. */
+  readonly resync: boolean;
+  readonly statusUrl: string | null;
+  /** Keep a change index; without, one that is there is removed. */
+  readonly feed?: boolean;
+  readonly clock: Clock;
+  /** Told of every commit: how long it took, in milliseconds. */
+  readonly onCommit: (milliseconds: number) => void;
+}
+
+/** Serialised size of the cursor's value at most, for the limits. */
+const META_BYTES = 8192;
+
+function sameIdentity(a: OriginIdentity, b: OriginIdentity, alsoUrl: boolean): boolean {
+  return a.orderBy === b.orderBy && a.key.join("\0") === b.key.join("\0") &&
+    (!alsoUrl || a.url === b.url);
+}
+
+function describe({ url, key, orderBy }: OriginIdentity): string {
+  return `${url} (key ${key.join(",")}, ordered by ${orderBy})`;
+}
+
+/** The stored state under the given options, or a refusal. */
+function admit(found: TableMeta | null, options: TableOptions, path: string): TableMeta {
+  const { origin, table } = options;
+  const fresh: TableMeta = {
+    cursor: options.since,
+    floor: null,
+    high: null,
+    origin,
+    rows: 0,
+    exact: true,
+    changes: 0,
+    quarantined: 0,
+    lastContact: null,
+    unsorted: false,
+    resync: null,
+  };
+  if (found === null) return fresh;
+  // A store of an older layout lacks what came later.
+  const stored: TableMeta = { ...fresh, ...found };
+  if (sameIdentity(stored.origin, origin, true)) return stored;
+  if (options.adopt && sameIdentity(stored.origin, origin, false)) {
+    return { ...stored, origin, generation: null };
+  }
+  if (options.resync) {
+    const sameFields = sameIdentity(stored.origin, origin, false);
+    // Orders of another field can't be compared with ours; the resync compares nothing old.
+    return sameFields
+      ? { ...stored, origin }
+      : { ...stored, origin, high: null, cursor: null, floor: null };
+  }
+  throw new LockstepError(
+    `table ${table} in ${path} is a copy of ${describe(stored.origin)}, not of ${describe(origin)}`,
+    {
+      kind: "foreign-store",
+      retry: "never",
+      hint:
+        "use another --table or --kv; or --adopt if the origin has only moved; or --resync to replace the rows by this origin's",
+    },
+  );
+}
+
+/** One table of a store, open for writing. */
+export class Table {
+  readonly name: string;
+  readonly shape: RecordShape;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly committer: Committer;
+  rejects: SeenRejects;
+  /** The count that is under way: it may go on over several answers. */
+  counter: RowCounter | null = null;
+  /** Versions of large rows that the operations on their way replace or delete. */
+  replaced: string[] = [];
+  /** As it will be written with the next operation. */
+  meta: TableMeta;
+  /** Whether large rows may be about, whose parts need looking after. */
+  mayHaveParts: boolean;
+  /**
+   * Rows up to here may have been stored without anybody having been told, because the process
+   * ended, or a commit failed, between the two; null where that can't be.
+   */
+  untold: Order | null;
+  /** Whether rows below the cursor may be among them: a commit failed while somebody listened. */
+  isLateUntold = false;
+  /** Whether a run of commits has begun that has not come to its end. */
+  #isRunning = false;
+  /** The change index; null where none is kept. */
+  index: ChangeIndex | null = null;
+  /** Told when the durable cursor may have moved. */
+  onSigned: (() => void) | null = null;
+  /** Removes an index that is kept no longer. */
+  #dropping: { readonly stop: AbortController; readonly done: Promise<void> } | null = null;
+  readonly #lease: Lease;
+  #savedCursor: Order | null;
+  #savedChanges: number;
+
+  private constructor(
+    store: Store,
+    options: TableOptions,
+    lease: Lease,
+    meta: TableMeta,
+    rejects: SeenRejects,
+    mayHaveParts: boolean,
+  ) {
+    this.name = options.table;
+    this.shape = options.shape;
+    this.store = store;
+    this.clock = options.clock;
+    this.#lease = lease;
+    this.meta = meta;
+    this.untold = meta.high;
+    this.rejects = rejects;
+    this.mayHaveParts = mayHaveParts;
+    this.#savedCursor = meta.cursor;
+    this.#savedChanges = meta.changes;
+    this.committer = new Committer({
+      path: store.path,
+      table: options.table,
+      onCommit: options.onCommit,
+    });
+  }
+
+  /**
+   * Takes the table's lease and reads its state; removes what a crash left of large rows.
+   *
+   * @throws {LockstepError} `lease-held`, `foreign-store`, or a store's failure
+   */
+  static async open(store: Store, options: TableOptions): Promise<Table> {
+    const kv = store.writer;
+    const name = options.table;
+    let lease: Lease | null = null;
+    try {
+      // Refused before the lease is taken: a wrong option must not disturb a running holder.
+      admit((await kv.get<TableMeta>(cursorKey(name))).value, options, store.path);
+      lease = await Lease.take(kv, name, store.path, options.statusUrl, options.clock);
+      const stored = (await kv.get<TableMeta>(cursorKey(name))).value;
+      const meta = admit(stored, options, store.path);
+      const rejects = meta.quarantined > 0 ? await SeenRejects.load(kv, name) : new SeenRejects();
+      const table = new Table(store, options, lease, meta, rejects, await hasParts(kv, name));
+      await table.tidy();
+      // Said at once: where nothing else is to be written, the next start would refuse the store.
+      if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save({});
+      if (options.feed) {
+        const isOther = stored !== null && !sameIdentity(stored.origin, meta.origin, false);
+        const isNew = stored === null && await table.isEmpty();
+        table.index = await ChangeIndex.open(table, meta.high, isOther, isNew);
+      } else await table.#dropIndex();
+      return table;
+    } catch (error) {
+      await lease?.release().catch(() => {});
+      throw storeFault(store.path, error);
+    }
+  }
+
+  /** The greatest order up to which everything is durably stored. */
+  get cursor(): Order | null {
+    return this.#savedCursor;
+  }
+
+  /** Rows ever changed, as of the commits that are durable and told. */
+  get changes(): number {
+    return this.#savedChanges;
+  }
+
+  /** A new operation that fails if another process has taken the table. */
+  operation(): Operation {
+    return new Operation(this.store.writer, this.#lease.fence);
+  }
+
+  /** Adds the table's state to an operation, with the given cursor. */
+  sign(operation: Operation, cursor: Order | null): void {
+    this.index?.sign(operation);
+    operation.set(cursorKey(this.name), { ...this.meta, cursor }, META_BYTES);
+  }
+
+  /** A run of commits begins. */
+  begin(): void {
+    // The one before was abandoned: what it stored comes again, and may not have been told.
+    if (this.#isRunning) this.untold = maxOrder(this.untold, this.meta.high);
+    this.#isRunning = true;
+    this.index?.begin(this.meta.high);
+  }
+
+  /** All of the run's operations were sent. */
+  ended(): void {
+    this.#isRunning = false;
+  }
+
+  /** Lets the cursor move with the next operation: everything up to it is durable. */
+  advance(cursor: Order | null): void {
+    this.meta = { ...this.meta, cursor };
+  }
+
+  /** To be called when an operation that was signed with these is durable. */
+  signed(cursor: Order | null, changes: number): void {
+    this.#savedCursor = cursor;
+    this.#savedChanges = changes;
+    this.index?.signed();
+    this.onSigned?.();
+  }
+
+  /** Changes the state and writes it at once. Returns the commit's versionstamp. */
+  save(change: Partial<TableMeta>): Promise<string> {
+    return this.#save(change, () => {});
+  }
+
+  async #save(change: Partial<TableMeta>, add: (operation: Operation) => void): Promise<string> {
+    this.meta = { ...this.meta, ...change };
+    const { cursor, changes } = this.meta;
+    const operation = this.operation();
+    add(operation);
+    this.sign(operation, cursor);
+    let stamp = "";
+    await this.committer.submit(operation, (versionstamp) => {
+      stamp = versionstamp;
+      this.signed(cursor, changes);
+    });
+    await this.committer.idle();
+    return stamp;
+  }
+
+  /** Begins a resync: from here on the origin's word replaces what it has not confirmed. */
+  async beginResync(reason: string): Promise<void> {
+    const began = await this.save({});
+    this.index?.resyncBegins(this.meta.cursor);
+    const resync: ResyncMark = { began, reason, phase: "reading", wouldRemove: null, of: null };
+    await this.save({ resync, cursor: null, floor: null });
+  }
+
+  /** After a failed commit: forget what was on its way and read the state as it is stored. */
+  async recover(): Promise<void> {
+    await this.committer.reset();
+    try {
+      const { value } = await this.store.writer.get<TableMeta>(cursorKey(this.name));
+      // What was on its way may or may not be stored: rows are compared, and counted anew.
+      const high = maxOrder(this.meta.high, value?.high ?? null);
+      this.meta = {
+        // Nothing was ever stored: nothing was ever counted, either.
+        ...(value ?? { ...this.meta, cursor: this.#savedCursor, rows: 0, quarantined: 0 }),
+        high,
+        exact: false,
+        origin: this.meta.origin,
+      };
+      this.untold = high;
+      this.isLateUntold = true;
+      this.#isRunning = false;
+      this.#savedCursor = this.meta.cursor;
+      this.#savedChanges = this.meta.changes;
+      this.replaced = [];
+      this.counter = null;
+      // What was noted as kept, but failed to be, is to be kept when it comes again.
+      this.rejects = await SeenRejects.load(this.store.writer, this.name);
+      await this.index?.reload(high);
+      await this.tidy();
+    } catch (error) {
+      throw storeFault(this.store.path, error);
+    }
+  }
+
+  /** Removes the parts of large rows that no row names any more. Not beside a write. */
+  async tidy(): Promise<void> {
+    if (!this.mayHaveParts) return;
+    await collectParts(this);
+  }
+
+  /** Removes the parts of the large rows that were replaced. Only when all operations are durable. */
+  async dropReplaced(): Promise<void> {
+    if (this.replaced.length === 0) return;
+    for (const version of this.replaced.splice(0)) await dropVersion(this, version);
+    await this.committer.idle();
+  }
+
+  /** A sign of life for the lease, and the time of the last contact for readers. */
+  async beat(lastContact: number | null): Promise<void> {
+    const now = this.clock.now();
+    if (lastContact !== null && lastContact !== this.meta.lastContact) {
+      this.meta = { ...this.meta, lastContact };
+      // Readers in other processes want to know; a commit that is under way tells them anyway.
+      if (this.committer.isIdle) {
+        await this.#save({}, (operation) => this.#lease.sign(operation, now));
+        return;
+      }
+    }
+    let isOurs: boolean;
+    try {
+      isOurs = await this.#lease.beat(now);
+    } catch (error) {
+      throw storeFault(this.store.path, error);
+    }
+    if (isOurs) return;
+    throw new LockstepError(`table ${this.name} was taken over by another process`, {
+      kind: "lease-lost",
+      retry: "never",
+      hint: "run one process a table",
+    });
+  }
+
+  /** Begins to remove a change index that is kept no longer. */
+  async #dropIndex(): Promise<void> {
+    const prefix = changePrefix(this.name);
+    const [any] = await Array.fromAsync(this.store.writer.list({ prefix }, { limit: 1 }));
+    if (any === undefined) return;
+    // The state first: what is left of the entries then means nothing, also to the next start.
+    const operation = this.operation();
+    operation.delete(changeStateKey(this.name));
+    await operation.commit();
+    const stop = new AbortController();
+    const done = dropEntries(this, stop.signal).catch(() => {
+      // The next start goes on.
+    });
+    this.#dropping = { stop, done };
+  }
+
+  /** How far a consumer of changes has come; null for one that never has. */
+  async hookMark(name: string): Promise<HookMark | null> {
+    return (await this.store.writer.get<HookMark>(hookKey(this.name, name))).value;
+  }
+
+  /** Keeps how far a consumer of changes has come. */
+  async saveHookMark(name: string, mark: HookMark): Promise<void> {
+    const operation = this.operation();
+    operation.set(hookKey(this.name, name), mark, META_BYTES);
+    await operation.commit();
+  }
+
+  /** Whether the table holds any row. */
+  async isEmpty(): Promise<boolean> {
+    const rows = this.store.writer.list({ prefix: rowPrefix(this.name) }, { limit: 1 });
+    for await (const _ of rows) return false;
+    return true;
+  }
+
+  /** Notes the time of the last contact and gives the lease back. The store stays open. */
+  async close(lastContact: number | null): Promise<void> {
+    await this.index?.close();
+    this.#dropping?.stop.abort();
+    await this.#dropping?.done;
+    await this.committer.reset();
+    await this.beat(lastContact).catch(() => {
+      // Taken over, or the store is gone: what matters is stored.
+    });
+    await this.#lease.release().catch(() => {
+      // The store is gone: the lease runs out by itself.
+    });
+  }
+}

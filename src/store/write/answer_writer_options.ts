@@ -1,0 +1,29 @@
+/**
+ * What a sink is made with.
+ *
+ * @module
+ */
+
+import type { WindowLimits } from "./window_limits.ts";
+import type { WindowCommitObserver } from "./window_commit.ts";
+
+/** Who is told what the sink does. */
+export interface AnswerWriterObserver extends WindowCommitObserver {
+  quarantined(reason: string): void;
+  /** The stream outran the commits: what readers see is behind again. */
+  behind(): void;
+}
+
+/** Settings of a sink. */
+export interface AnswerWriterOptions {
+  readonly tombstoneTtlMs: number;
+  /** Count the rows, where the count is an estimate, once caught up. */
+  readonly count: boolean;
+  /** Whether rows are stored as something else than the origin's record. */
+  readonly isTransformed: boolean;
+  /** Begin by following: the table was up to date a moment ago. */
+  readonly following: boolean;
+  /** How much is gathered; for tests. */
+  readonly room?: WindowLimits;
+  readonly observer: AnswerWriterObserver;
+}

@@ -1,0 +1,124 @@
+/**
+ * What becomes of the rows of one answer: written without looking, or compared with what is stored.
+ *
+ * @module
+ */
+
+import { compareOrder, type Order } from "../../protocol/cursor.ts";
+import type { Row } from "../../protocol/record.ts";
+import { HighWater } from "./high_water.ts";
+import { lookUp } from "../read/lookup.ts";
+import { decide, type Decision } from "../read/last_writer_wins.ts";
+import type { Table } from "../table/table.ts";
+import type { Window } from "./window.ts";
+
+/** How a window is committed. */
+export interface WindowTraits {
+  /** Compare every row, so that counts and change events are exact. */
+  readonly isFollowed: boolean;
+  /** Every key comes after the one before. */
+  readonly isOrdered: boolean;
+}
+
+/** Decides on rows; knows the edge of what the table holds. */
+export class Classifier {
+  readonly #table: Table;
+  readonly #frontier: HighWater;
+  readonly #awaitsEvents: boolean;
+  /** The cursor that the answer was asked for, or where it has caught up since. */
+  start: Order | null;
+
+  /**
+   * @param empty whether the store holds no row of the table
+   * @param awaitsEvents whether somebody is promised every change
+   */
+  constructor(table: Table, empty: boolean, awaitsEvents: boolean) {
+    this.#table = table;
+    this.#frontier = new HighWater(table.meta.high, empty);
+    this.#awaitsEvents = awaitsEvents;
+    this.start = table.meta.cursor;
+  }
+
+  /** Begins a window; to be called before its rows are decided on. */
+  begin(window: Window): void {
+    this.#frontier.begin(window.maxOrder);
+  }
+
+  /** All of the window is in operations. */
+  end(): void {
+    this.#frontier.end();
+  }
+
+  /** What each row does: told without reading where nothing stored can be as new. */
+  async decide(rows: readonly Row[], { isFollowed, isOrdered }: WindowTraits): Promise<Decision[]> {
+    const { resync } = this.#table.meta;
+    // Also while its sweep is held: what the origin sends by then is not to be swept.
+    const began = resync === null || resync.phase === "removing" ? null : resync.began;
+    const isBlind = (row: Row) => !isFollowed && began === null && this.#frontier.isAhead(row);
+    const doubtful = rows.filter((row) => !isBlind(row));
+    const decisions = doubtful.length === 0
+      ? this.#blindly(rows, isOrdered)
+      : await this.#compared(rows, doubtful, began);
+    this.#frontier.note(rows);
+    return decisions;
+  }
+
+  #blindly(rows: readonly Row[], isOrdered: boolean): Decision[] {
+    const isNew = isOrdered && this.#frontier.extendsKeys(rows);
+    if (!isNew && rows.length > 0) this.#guess();
+    return rows.map((row) => blind(row, isNew));
+  }
+
+  /** @param doubtful those of the rows that are compared, in the same order */
+  async #compared(
+    rows: readonly Row[],
+    doubtful: readonly Row[],
+    began: string | null,
+  ): Promise<Decision[]> {
+    const table = this.#table;
+    // What is on its way may concern the same keys.
+    await table.committer.idle();
+    const { name, shape, store } = table;
+    // By the connection that commits: its pages are still in memory, where a commit makes every
+    // other connection read them anew.
+    const stored = await lookUp(store.writer, doubtful, { table: name, shape, began });
+    this.#frontier.forgetKeys();
+    if (doubtful.length < rows.length) this.#guess();
+    let next = 0;
+    return rows.map((row) => {
+      if (row !== doubtful[next]) return blind(row, false);
+      const was = stored[next++] ?? null;
+      const decision = decide(row, was);
+      if (decision.write && was?.directory) table.replaced.push(was.directory.version);
+      return this.#tell(row, decision);
+    });
+  }
+
+  /** Rows are written without looking: from here on their number is an estimate. */
+  #guess(): void {
+    this.#frontier.forgetKeys();
+    this.#table.counter = null;
+    if (this.#table.meta.exact) this.#table.meta = { ...this.#table.meta, exact: false };
+  }
+
+  /** A row that is stored already, but perhaps without anybody having been told, is told again. */
+  #tell(row: Row, decision: Decision): Decision {
+    const { untold } = this.#table;
+    if (decision.outcome !== "identical" || untold === null) return decision;
+    if (compareOrder(row.order, untold) > 0) return decision;
+    const side = this.start === null ? 1 : compareOrder(row.order, this.start);
+    // A row at the cursor may have come after the others of its order: whoever is promised every
+    // change is told of it again.
+    const isTold = !this.#table.isLateUntold &&
+      (side < 0 || (side === 0 && !this.#awaitsEvents));
+    return isTold ? decision : { ...decision, changed: true };
+  }
+}
+
+/** A row that is written without having been compared; `isNew` where it can't have been there. */
+function blind(row: Row, isNew: boolean): Decision {
+  if (row.deletedAt !== null) {
+    return { outcome: "deleted", write: true, changed: true, rows: 0 };
+  }
+  return { outcome: isNew ? "inserted" : "written", write: true, changed: true, rows: 1 };
+}

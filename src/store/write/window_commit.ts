@@ -1,0 +1,265 @@
+/**
+ * A window's rows on their way into atomic operations, cut by true sizes.
+ *
+ * @module
+ */
+
+import type { Order } from "../../protocol/cursor.ts";
+import { stringifyJson } from "../../protocol/json_text.ts";
+import type { JsonObject, Row } from "../../protocol/record.ts";
+import type { Reject } from "../../stream/row_reader.ts";
+import type { Change, CommitEvent } from "../read/change.ts";
+import { EntryBuffer } from "../change_index/entry_buffer.ts";
+import type { ChangePlan } from "../change_index/flush_plan.ts";
+import { quarantineKey, rowKey, tombstoneKey } from "../kv/keys.ts";
+import { largeBytes, writeParts } from "../kv/large_rows.ts";
+import { keyBytes, MAX_VALUE_BYTES, serializedBound } from "../kv/limits.ts";
+import type { QuarantineEntry, Tombstone } from "../kv/stored_values.ts";
+import type { Operation } from "../kv/operation.ts";
+import type { Decision, Outcome } from "../read/last_writer_wins.ts";
+import { QUARANTINE_ENTRY_BYTES, QUARANTINE_KEPT } from "../table/quarantine.ts";
+import type { Table } from "../table/table.ts";
+
+/** Serialised size of a tombstone's own fields. */
+const TOMBSTONE_BYTES = 256;
+
+/** Serialised size of a large record's tombstone mark at most, which its tombstone keeps twice. */
+const MAX_MARK_BYTES = 16_384;
+
+/** Serialised size of a large row's directory. */
+const DIRECTORY_BYTES = 256;
+
+/** Who is told of a run's commits. */
+export interface WindowCommitObserver {
+  /** What became of records: those whose fate is durable. */
+  counted(outcome: Outcome, records: number): void;
+  /** Rows were committed. The cursor moves on when the promise resolves. */
+  committed(event: CommitEvent): void | Promise<void>;
+  /**
+   * Whether anybody wants events; asked when an operation is sent: who comes later waits until it is
+   * durable, and reads what is stored.
+   */
+  wantsEvents(): boolean;
+  /** Whether {@linkcode committed} must have returned before the cursor may move. */
+  readonly awaitsEvents: boolean;
+}
+
+/** The last operation of a run. */
+interface RunEnd {
+  /** What it adds to the change index. */
+  readonly plan: ChangePlan | null;
+  /** Called when all of the run is durable. */
+  readonly durable: () => void;
+}
+
+function changeOf({ key, order, deletedAt, value }: Row): Change {
+  return { kind: deletedAt === null ? "put" : "delete", key, order, value };
+}
+
+export class WindowCommit {
+  readonly #table: Table;
+  readonly #observer: WindowCommitObserver;
+  readonly #ttlMs: number;
+  readonly #rowPrefixBytes: number;
+  readonly #tombstonePrefixBytes: number;
+  #operation: Operation;
+  /** What became of the rows since the operation before. */
+  #outcomes = new Map<Outcome, number>();
+  /** What the operation changes. */
+  #told: Row[] = [];
+  #rows = 0;
+  #changed = 0;
+  /** Entries for the change index. */
+  #entries = new EntryBuffer();
+
+  constructor(table: Table, observer: WindowCommitObserver, tombstoneTtlMs: number) {
+    this.#table = table;
+    this.#observer = observer;
+    this.#ttlMs = tombstoneTtlMs;
+    this.#operation = table.operation();
+    table.begin();
+    this.#rowPrefixBytes = keyBytes(rowKey(table.name, []));
+    this.#tombstonePrefixBytes = keyBytes(tombstoneKey(table.name, []));
+  }
+
+  /** Keeps what can't be stored, and drops the oldest of what is kept. */
+  async quarantine(reject: Reject): Promise<void> {
+    const table = this.#table;
+    const number = table.meta.quarantined + 1;
+    const entry: QuarantineEntry = {
+      number,
+      text: reject.text,
+      reason: reject.reason,
+      time: table.clock.now(),
+      cursor: table.meta.cursor,
+    };
+    if (!this.#operation.fits(2, QUARANTINE_ENTRY_BYTES, 256)) await this.#send(table.meta.cursor);
+    table.meta = { ...table.meta, quarantined: number };
+    this.#operation.set(quarantineKey(table.name, number), entry, QUARANTINE_ENTRY_BYTES);
+    const oldest = number - QUARANTINE_KEPT;
+    if (oldest > 0) this.#operation.delete(quarantineKey(table.name, oldest));
+  }
+
+  /** Adds a row; returns a promise only where something has to be sent first. */
+  add(row: Row, decision: Decision): Promise<void> | undefined {
+    this.#outcomes.set(decision.outcome, (this.#outcomes.get(decision.outcome) ?? 0) + 1);
+    // A deletion that gets its entry only now is remembered from now on, as the index will say.
+    const isRenewed = row.deletedAt !== null && decision.outcome === "identical" &&
+      this.#table.index?.wants(row, decision);
+    if (decision.write || isRenewed) {
+      if (row.deletedAt !== null) return this.#bury(row, decision);
+      const bound = serializedBound(row.length, row.value);
+      if (bound > MAX_VALUE_BYTES || !this.#fitsRow(row, bound)) return this.#put(row, decision);
+      this.#operation.set(rowKey(this.#table.name, row.key), row.value, bound);
+    }
+    this.#note(row, decision);
+    return undefined;
+  }
+
+  /**
+   * Sends the rest.
+   *
+   * @param cursor where the cursor may stand once all of it is durable
+   * @param durable called then
+   */
+  async end(cursor: Order | null, durable: () => void): Promise<void> {
+    const plan = await this.#enter();
+    const { committer, meta } = this.#table;
+    if (plan === null && this.#operation.empty && this.#told.length === 0) {
+      await committer.idle();
+      this.#count(this.#outcomes);
+      durable();
+    } else if (committer.isIdle && !this.#observer.awaitsEvents) {
+      // Alone on its way, an operation carries the cursor that covers it; otherwise the next does.
+      await this.#send(cursor, { plan, durable });
+      await committer.idle();
+    } else {
+      await this.#send(meta.cursor, { plan, durable });
+    }
+    this.#table.ended();
+  }
+
+  #count(outcomes: ReadonlyMap<Outcome, number>): void {
+    for (const [outcome, records] of outcomes) this.#observer.counted(outcome, records);
+  }
+
+  #fitsRow(row: Row, bound: number): boolean {
+    const bytes = this.#rowPrefixBytes + keyBytes(row.key);
+    return this.#operation.fits(1, 2 * bytes + bound, bytes);
+  }
+
+  async #put(row: Row, decision: Decision): Promise<void> {
+    const table = this.#table;
+    const bytes = largeBytes(row.value, row.length);
+    let value: unknown = row.value;
+    let bound = Math.min(serializedBound(row.length, row.value), MAX_VALUE_BYTES);
+    if (bytes !== null) {
+      table.mayHaveParts = true;
+      value = await writeParts(table, row.key, bytes);
+      bound = DIRECTORY_BYTES;
+    }
+    if (!this.#fitsRow(row, bound)) await this.#send(table.meta.cursor);
+    this.#operation.set(rowKey(table.name, row.key), value, bound);
+    this.#note(row, decision);
+  }
+
+  #bury(row: Row, decision: Decision): Promise<void> | undefined {
+    const { name, shape, clock } = this.#table;
+    let value: JsonObject = row.value;
+    let { deletedAt } = row;
+    let bound = serializedBound(row.length, row.value);
+    if (bound > MAX_VALUE_BYTES - TOMBSTONE_BYTES) {
+      // A tombstone has to fit one value: of a large record it keeps what names it.
+      const names = [...shape.key, shape.orderBy, shape.deletedBy];
+      value = Object.fromEntries(names.map((field) => [field, row.value[field] ?? null]));
+      // A mark that is as large itself only says that the record is deleted.
+      if (serializedBound(stringifyJson(row.deletedAt).length) > MAX_MARK_BYTES) {
+        deletedAt = row.order;
+        value[shape.deletedBy] = row.order;
+      }
+      bound = MAX_VALUE_BYTES - TOMBSTONE_BYTES;
+    }
+    const { order, key } = row;
+    const expiresAt = clock.now() + this.#ttlMs;
+    const tombstone: Tombstone = { order, deletedAt, value, expiresAt };
+    const length = keyBytes(key);
+    const setKey = this.#tombstonePrefixBytes + length;
+    const add = () => {
+      this.#operation.delete(rowKey(name, key));
+      this.#operation.set(tombstoneKey(name, key), tombstone, bound + TOMBSTONE_BYTES, this.#ttlMs);
+      this.#table.index?.noteBuried(order, expiresAt);
+      this.#note(row, decision);
+    };
+    const bytes = this.#rowPrefixBytes + length + 2 * setKey + bound + TOMBSTONE_BYTES;
+    if (this.#operation.fits(2, bytes, setKey)) return void add();
+    return this.#send(this.#table.meta.cursor).then(add);
+  }
+
+  /**
+   * Adds the rows' entries to the change index: in one operation with the rows where that is one.
+   * Returns what the last operation has to add.
+   */
+  async #enter(): Promise<ChangePlan | null> {
+    const plan = this.#table.index?.plan(this.#entries, this.#ttlMs) ?? null;
+    this.#entries = new EntryBuffer();
+    if (plan === null) return null;
+    let isSent = false;
+    let hasPages = false;
+    const send = async () => {
+      isSent ||= hasPages;
+      await this.#send(this.#table.meta.cursor);
+    };
+    for (const { key, value, bytes } of plan.pages) {
+      const length = keyBytes(key);
+      if (!this.#operation.fits(1, 2 * length + bytes, length)) await send();
+      this.#operation.set(key, value, bytes);
+      hasPages = true;
+    }
+    if (!this.#operation.fits(plan.mutations, plan.bytes, plan.keyBytes)) await send();
+    // The index's state must not name pages whose own operation has failed.
+    if (isSent || plan.mustWait) await this.#table.committer.idle();
+    return plan;
+  }
+
+  #note(row: Row, decision: Decision): void {
+    const { index, meta } = this.#table;
+    if (index?.wants(row, decision)) {
+      this.#entries.add(row.order, row.key);
+      if (!decision.write && !decision.changed) index.noteUntold();
+      // One that is only told again is what followers have.
+      const isNews = decision.changed && decision.outcome !== "identical";
+      if (isNews && meta.resync?.phase !== "removing") index.noteRetold(row.order);
+    }
+    this.#rows += decision.rows;
+    if (decision.changed && decision.write) this.#changed++;
+    if (decision.changed) this.#told.push(row);
+  }
+
+  /** @param end what the last operation of the run does besides */
+  async #send(cursor: Order | null, end: RunEnd | null = null): Promise<void> {
+    const table = this.#table;
+    const operation = this.#operation;
+    // What nobody wants to be told of is not held until it is durable.
+    const told = this.#observer.wantsEvents() ? this.#told : [];
+    const outcomes = this.#outcomes;
+    const changed = table.meta.changes + this.#changed;
+    const rows = Math.max(0, table.meta.rows + this.#rows);
+    table.meta = { ...table.meta, rows, changes: changed };
+    this.#rows = 0;
+    this.#changed = 0;
+    this.#operation = table.operation();
+    this.#outcomes = new Map();
+    this.#told = [];
+    // Nothing may come between the two: whatever else is signed would take the index's state along.
+    end?.plan?.finish(operation);
+    table.sign(operation, cursor);
+    await table.committer.submit(operation, async () => {
+      table.signed(cursor, changed);
+      this.#count(outcomes);
+      if (told.length > 0) {
+        await this.#observer.committed({ table: table.name, changes: told.map(changeOf), cursor });
+      }
+      end?.durable();
+    });
+  }
+}
