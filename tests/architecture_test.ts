@@ -5,7 +5,18 @@ import { filesBelow } from "./support/files_below.ts";
 const SRC = new URL("../src", import.meta.url).pathname;
 
 /** Imports only point up this list: a room knows those before it, and none behind it. */
-const ROOMS = ["protocol", "base", "stream", "origin", "store", "replica", "feed", "http", "cli"];
+const ROOMS = [
+  "protocol",
+  "base",
+  "digest",
+  "stream",
+  "origin",
+  "store",
+  "replica",
+  "feed",
+  "http",
+  "cli",
+];
 
 /** The same within the store. */
 const STORE_ROOMS = ["kv", "read", "change_index", "table", "write"];
