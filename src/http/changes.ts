@@ -32,6 +32,7 @@ import {
   parseOrder,
 } from "../protocol/cursor.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
+import { valueAt } from "../protocol/record.ts";
 import { Semaphore } from "../base/semaphore.ts";
 import { headerText, parseHeaderText } from "./headers.ts";
 import type { RecordChange, TableCommit, TableHost } from "./host.ts";
@@ -268,7 +269,7 @@ export class TableChanges {
     if (orderBy === undefined) return;
     for await (const { key, value } of this.#host.reader.list()) {
       if (!stream.open) return;
-      const order = value[orderBy];
+      const order = valueAt(value, orderBy);
       if (typeof order !== "number" && typeof order !== "bigint" && typeof order !== "string") {
         continue;
       }

@@ -33,7 +33,10 @@ export function asKey(key: Key | KeyPart): Key {
   return typeof key === "object" ? key : [key];
 }
 
-/** Which fields of a record mean what. */
+/**
+ * Which values of a record mean what. Each is a field's name or, where it begins with `/`, a JSON
+ * pointer (RFC 6901): `/attributes/id`.
+ */
 export interface RecordShape {
   /** The key field(s); default `["id"]`. */
   readonly key: readonly string[];
@@ -82,6 +85,66 @@ export function field(record: JsonObject, name: string): JsonValue | undefined {
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
+/** The pointers that were met: options name them, so that they are few. */
+const pointers = new Map<string, readonly string[]>();
+
+/** The names on the way to a place; of a plain field only its own. */
+export function placeNames(place: string): readonly string[] {
+  if (!place.startsWith("/")) return [place];
+  let names = pointers.get(place);
+  if (names === undefined) {
+    names = place.slice(1).split("/").map((name) =>
+      name.replaceAll("~1", "/").replaceAll("~0", "~")
+    );
+    pointers.set(place, names);
+  }
+  return names;
+}
+
+/**
+ * The value at a place of a record: a field's name or, beginning with `/`, a JSON pointer.
+ *
+ * @example
+ * ```ts
+ * import { valueAt } from "./record.ts";
+ * console.assert(valueAt({ id: 1 }, "id") === 1);
+ * console.assert(valueAt({ meta: { ids: [7, 8] } }, "/meta/ids/1") === 8);
+ * ```
+ */
+export function valueAt(record: JsonObject, place: string): JsonValue | undefined {
+  if (place.charCodeAt(0) !== 0x2f) return field(record, place);
+  let value: JsonValue | undefined = record;
+  for (const name of placeNames(place)) {
+    if (Array.isArray(value)) {
+      value = /^(?:0|[1-9]\d*)$/.test(name) ? value[Number(name)] : undefined;
+    } else value = value !== undefined && isJsonObject(value) ? field(value, name) : undefined;
+  }
+  return value;
+}
+
+/** A record of nothing but these values at their places; of a pointer, objects lead there. */
+export function recordOf(values: Iterable<readonly [place: string, value: JsonValue]>): JsonObject {
+  const record: JsonObject = {};
+  for (const [place, value] of values) {
+    const names = placeNames(place);
+    let parent = record;
+    for (const name of names.slice(0, -1)) {
+      const child = field(parent, name);
+      const next: JsonObject = child !== undefined && isJsonObject(child) ? child : {};
+      setField(parent, name, next);
+      parent = next;
+    }
+    setField(parent, names.at(-1) ?? "", value);
+  }
+  return record;
+}
+
+/** `__proto__` is a name like any other. */
+function setField(record: JsonObject, name: string, value: JsonValue): void {
+  const property = { value, writable: true, enumerable: true, configurable: true };
+  Object.defineProperty(record, name, property);
+}
+
 function isKeyPart(value: JsonValue | undefined): value is KeyPart {
   return typeof value === "string" || typeof value === "number" || typeof value === "bigint" ||
     typeof value === "boolean";
@@ -89,7 +152,7 @@ function isKeyPart(value: JsonValue | undefined): value is KeyPart {
 
 /** The order of a stored record; a record without one was not written by this program. */
 export function orderOf(record: JsonObject, shape: RecordShape): Order | undefined {
-  const order = field(record, shape.orderBy);
+  const order = valueAt(record, shape.orderBy);
   return typeof order === "number" || typeof order === "string" || typeof order === "bigint"
     ? order
     : undefined;
@@ -113,18 +176,18 @@ export function readRow(value: JsonValue, length: number, shape: RecordShape): R
   if (!isJsonObject(value)) return "not an object";
   const key: KeyPart[] = [];
   for (const name of shape.key) {
-    const part = field(value, name);
+    const part = valueAt(value, name);
     if (part === undefined || part === null) return "no key";
     if (!isKeyPart(part)) return "bad key";
     // Deno KV takes -0 for another key than 0.
     key.push(part === 0 ? 0 : part);
   }
-  const order = field(value, shape.orderBy);
+  const order = valueAt(value, shape.orderBy);
   if (order === undefined || order === null) return "no order";
   if (typeof order !== "number" && typeof order !== "string" && typeof order !== "bigint") {
     return "bad order";
   }
-  const deletedAt = field(value, shape.deletedBy);
+  const deletedAt = valueAt(value, shape.deletedBy);
   return {
     key,
     order,

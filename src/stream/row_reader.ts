@@ -12,13 +12,14 @@ import { LockstepError } from "../protocol/errors.ts";
 import type { ValueBatch } from "../protocol/json_values.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
 import {
-  field,
   type JsonObject,
   type JsonValue,
   readRow,
+  recordOf,
   type RecordShape,
   type Refusal,
   type Row,
+  valueAt,
 } from "../protocol/record.ts";
 
 /** Something that can't be stored, for the quarantine. */
@@ -59,10 +60,11 @@ export interface RowReaderOptions {
 
 /** A deletion that names its record and says no more of it. */
 function tombstoneOf(row: Row, deletedAt: JsonValue, shape: RecordShape): Row {
-  const value: JsonObject = {};
-  for (const [i, name] of shape.key.entries()) value[name] = row.key[i] ?? null;
-  value[shape.orderBy] = row.order;
-  value[shape.deletedBy] = deletedAt;
+  const value = recordOf([
+    ...shape.key.map((place, i) => [place, row.key[i] ?? null] as const),
+    [shape.orderBy, row.order],
+    [shape.deletedBy, deletedAt],
+  ]);
   return { ...row, deletedAt, value, length: stringifyJson(value).length };
 }
 
@@ -131,7 +133,7 @@ export class RowReader {
     // A record that is left out must not stay behind from when it was not: it becomes a tombstone.
     if (value === undefined) return tombstoneOf(row, row.order, shape);
     for (const name of [...shape.key, shape.orderBy]) {
-      if (Object.is(field(value, name), field(row.value, name))) continue;
+      if (Object.is(valueAt(value, name), valueAt(row.value, name))) continue;
       throw new LockstepError(
         `transform changed the field ${name} of the record with the key ${
           stringifyJson([...row.key])

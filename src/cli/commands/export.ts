@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DEFAULT_SHAPE } from "../../protocol/record.ts";
+import { DEFAULT_SHAPE, valueAt } from "../../protocol/record.ts";
 import type { Order } from "../../protocol/cursor.ts";
 import { stringifyJson } from "../../protocol/json_text.ts";
 import type { AnyValues } from "../options/table.ts";
@@ -22,7 +22,7 @@ export async function exportCommand(values: AnyValues, table: string): Promise<n
     const orderBy = meta.origin.orderBy ?? DEFAULT_SHAPE.orderBy;
     using sorter = new ExternalSort();
     for await (const { value } of reader.list()) {
-      const order = value[orderBy];
+      const order = valueAt(value, orderBy);
       await sorter.add(isOrder(order) ? order : 0, stringifyJson(value));
     }
     const out = new LineWriter();

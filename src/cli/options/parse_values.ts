@@ -106,7 +106,20 @@ export function table(text: string): string {
   return name(text);
 }
 
-/** `id` or `region,id`. */
+const placeLine = line("a field, or a JSON pointer such as /attributes/id");
+
+/** A field's name or, beginning with `/`, a JSON pointer. */
+export function place(text: string): string {
+  placeLine(text);
+  if (text.startsWith("/") && /~(?![01])/.test(text)) {
+    throw new Error(
+      `${quote(text)} is not a JSON pointer: in one, ~ is written ~0, and a / in a name ~1`,
+    );
+  }
+  return text;
+}
+
+/** `id`, `region,id`, or `/attributes/id`. */
 export function fields(text: string): string[] {
   const names = text.split(",").map((part) => part.trim());
   if (names.includes("")) {
@@ -114,7 +127,7 @@ export function fields(text: string): string[] {
   }
   const twice = names.find((part, index) => names.indexOf(part) !== index);
   if (twice !== undefined) throw new Error(`${quote(text)} names ${quote(twice)} twice`);
-  return names;
+  return names.map(place);
 }
 
 /** A number in the order field's unit, or a duration: kept as text, the order's kind decides. */

@@ -14,11 +14,11 @@ import {
   fields,
   header,
   line,
-  name,
   oneOf,
   overlap,
   path,
   percent,
+  place,
   positiveDuration,
   positiveInteger,
   statusAddress,
@@ -46,15 +46,32 @@ const origin = {
     "What the table is called in the store, when there is one URL.",
     { otherwise: "the last path element of the URL" },
   ),
-  key: value("key", "FIELD[,FIELD…]", fields, "The field or fields that identify a record.", {
-    default: "id",
-  }),
-  orderBy: value("order-by", "FIELD", name, "The field that orders the records.", {
-    default: "updated_at",
-  }),
-  deletedBy: value("deleted-by", "FIELD", name, "The field that marks a record as deleted.", {
-    default: "deleted_at",
-  }),
+  key: value(
+    "key",
+    "FIELD[,FIELD…]",
+    fields,
+    "The field or fields that identify a record: names or, beginning with `/`, JSON pointers such " +
+      "as `/attributes/id`.",
+    { default: "id" },
+  ),
+  orderBy: value(
+    "order-by",
+    "FIELD",
+    place,
+    "The field, or JSON pointer, that orders the records.",
+    {
+      default: "updated_at",
+    },
+  ),
+  deletedBy: value(
+    "deleted-by",
+    "FIELD",
+    place,
+    "The field, or JSON pointer, that marks a record as deleted.",
+    {
+      default: "deleted_at",
+    },
+  ),
   since: value(
     "since",
     "CURSOR",

@@ -10,7 +10,7 @@
  */
 
 import { compareOrder, type Order } from "../../protocol/cursor.ts";
-import { field, type JsonObject, type Key } from "../../protocol/record.ts";
+import { type JsonObject, type Key, valueAt } from "../../protocol/record.ts";
 import type { Change } from "../read/change.ts";
 import type { ChangePlace } from "./entry.ts";
 import type { ChangeIndex } from "./index.ts";
@@ -170,7 +170,7 @@ async function nextPage(
 }
 
 function orderIn(value: JsonObject, orderBy: string): Order | null {
-  const order = field(value, orderBy);
+  const order = valueAt(value, orderBy);
   return typeof order === "number" || typeof order === "bigint" || typeof order === "string"
     ? order
     : null;

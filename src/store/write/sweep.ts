@@ -11,7 +11,7 @@
 
 import { stringifyJson } from "../../protocol/json_text.ts";
 import { compareOrder, type Order } from "../../protocol/cursor.ts";
-import type { JsonObject, Key, Row } from "../../protocol/record.ts";
+import { type Key, recordOf, type Row } from "../../protocol/record.ts";
 import { rowPrefix, tombstoneKey, tombstonePrefix } from "../kv/keys.ts";
 import type { Tombstone } from "../kv/stored_values.ts";
 import { WindowCommit, type WindowCommitObserver } from "./window_commit.ts";
@@ -70,8 +70,11 @@ async function* unconfirmed(table: Table, prefix: Deno.KvKey, began: string) {
 /** The deletion of a row that the origin never announced: dated at the cursor. */
 function burial(table: Table, key: Key, order: Order): Row {
   const { shape } = table;
-  const value: JsonObject = { [shape.orderBy]: order, [shape.deletedBy]: order };
-  for (const [i, name] of shape.key.entries()) value[name] = key[i] ?? null;
+  const value = recordOf([
+    [shape.orderBy, order],
+    [shape.deletedBy, order],
+    ...shape.key.map((place, i) => [place, key[i] ?? null] as const),
+  ]);
   return { key, order, deletedAt: order, value, length: stringifyJson(value).length };
 }
 

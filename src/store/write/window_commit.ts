@@ -6,7 +6,7 @@
 
 import type { Order } from "../../protocol/cursor.ts";
 import { stringifyJson } from "../../protocol/json_text.ts";
-import type { JsonObject, Row } from "../../protocol/record.ts";
+import { type JsonObject, recordOf, type Row, valueAt } from "../../protocol/record.ts";
 import type { Reject } from "../../stream/row_reader.ts";
 import type { Change, CommitEvent } from "../read/change.ts";
 import { EntryBuffer } from "../change_index/entry_buffer.ts";
@@ -170,13 +170,18 @@ export class WindowCommit {
     let bound = serializedBound(row.length, row.value);
     if (bound > MAX_VALUE_BYTES - TOMBSTONE_BYTES) {
       // A tombstone has to fit one value: of a large record it keeps what names it.
-      const names = [...shape.key, shape.orderBy, shape.deletedBy];
-      value = Object.fromEntries(names.map((field) => [field, row.value[field] ?? null]));
+      let mark = valueAt(row.value, shape.deletedBy) ?? null;
       // A mark that is as large itself only says that the record is deleted.
       if (serializedBound(stringifyJson(row.deletedAt).length) > MAX_MARK_BYTES) {
         deletedAt = row.order;
-        value[shape.deletedBy] = row.order;
+        mark = row.order;
       }
+      value = recordOf([
+        ...[...shape.key, shape.orderBy].map((place) =>
+          [place, valueAt(row.value, place) ?? null] as const
+        ),
+        [shape.deletedBy, mark],
+      ]);
       bound = MAX_VALUE_BYTES - TOMBSTONE_BYTES;
     }
     const { order, key } = row;

@@ -14,7 +14,7 @@ const CASES: Record<Key, Case> = {
   url: ["a=http://h/x?q=1", undefined, "servers", /http:\/\//],
   table: ["servers", "servers", "lockstep", /may not be called/],
   key: ["a, b", ["a", "b"], "a,,b", /FIELD,FIELD/],
-  orderBy: ["rev", "rev", "", /give a name/],
+  orderBy: ["rev", "rev", "", /give a field/],
   deletedBy: ["gone", "gone", "a\nb", /control characters/],
   since: ["998", "998", "", /give a cursor/],
   overlap: ["30s", "30s", "a while", /duration such as/],
