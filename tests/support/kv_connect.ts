@@ -82,6 +82,8 @@ export interface KvConnectServer extends AsyncDisposable {
   readonly behaviour: KvConnectBehaviour;
   /** Requests so far, by kind. */
   readonly requests: Map<KvRequest["method"], number>;
+  /** Resolves when nothing that was asked for is still to be applied. */
+  settled(): Promise<void>;
 }
 
 const TOKEN_LIFE_MS = 3_600_000;
@@ -109,6 +111,7 @@ export function startKvConnect(
   const over = new AbortController();
   const requests = new Map<KvRequest["method"], number>();
   const waiting = new Set<Promise<unknown>>();
+  const applying = new Set<Promise<unknown>>();
   let number = 0;
 
   const sleep = (ms: number) =>
@@ -148,7 +151,9 @@ export function startKvConnect(
   const apply = async (
     method: "snapshot_read" | "atomic_write",
     bytes: Uint8Array,
+    delayMs: number,
   ): Promise<Uint8Array<ArrayBuffer>> => {
+    if (delayMs > 0) await sleep(delayMs);
     const answer =
       await (method === "snapshot_read"
         ? native.snapshotRead(db, bytes, false)
@@ -173,8 +178,9 @@ export function startKvConnect(
     }
     if (method === "metadata") return Response.json(metadata(`${url.protocol}//${url.host}`));
     if (method === "watch") return await watch(bytes);
-    if (fault?.kind === "late") await sleep(fault.delayMs);
-    const answer = await apply(method, bytes);
+    const applied = apply(method, bytes, fault?.kind === "late" ? fault.delayMs : 0);
+    applying.add(applied);
+    const answer = await applied.finally(() => applying.delete(applied));
     const headers = { "content-type": "application/x-protobuf" };
     if (fault?.kind === "hang") {
       await sleep(TOKEN_LIFE_MS);
@@ -206,6 +212,9 @@ export function startKvConnect(
     port: server.addr.port,
     behaviour,
     requests,
+    async settled() {
+      while (applying.size > 0) await Promise.allSettled(applying);
+    },
     async [Symbol.asyncDispose]() {
       over.abort();
       await Promise.all(waiting);
