@@ -13,6 +13,8 @@
  *   that rest are not read, because they may be parts of another.
  * - A value of more than `maxLength` bytes is rejected (`too long`) without being held, up to its
  *   closing bracket or the newline, whichever comes first.
+ * - A value that would take too much memory however few bytes it has (`{},{},…`) is rejected the same
+ *   way (`too many values`).
  * - UTF-8 that isn't valid rejects the value it stands in (`invalid UTF-8`); its text is kept with
  *   replacement characters. A lone surrogate written as an escape is valid JSON and stays.
  * - Numbers and depth: see {@linkcode parseJson}; reasons `number out of range`, `nested too deep`.
@@ -27,13 +29,10 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import { type CutFault, JsonCutter, REPORTED_BYTES } from "./json_cutter.ts";
+import { type CutFault, DEFAULT_MAX_LENGTH, JsonCutter, REPORTED_BYTES } from "./json_cutter.ts";
 import { isJsonPrefix } from "./json_prefix.ts";
 import { parseJson } from "./json_text.ts";
 import type { JsonValue } from "./record.ts";
-
-/** The default of `maxLength`, in bytes. */
-export const DEFAULT_MAX_LENGTH = 16 * 1024 * 1024;
 
 /** A reject keeps this many UTF-16 units of its text. */
 export const REJECT_TEXT_LENGTH = 16_384;
@@ -69,6 +68,12 @@ export interface FinalBatch extends ValueBatch {
    */
   readonly unfinished: string | null;
 }
+
+/**
+ * A chunk is read in pieces of so many bytes at most: a line that lies in one piece can't hold more
+ * values than memory bears, so that the short way need not count them.
+ */
+const PIECE_BYTES = 1 << 18;
 
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
 const NEWLINE = 0x0a;
@@ -113,7 +118,10 @@ export class JsonValueDecoder {
 
   /** Takes the next chunk of the body, which may begin and end anywhere, and isn't kept. */
   push(chunk: Uint8Array): ValueBatch {
-    this.#readChunk(this.#markLength === null ? chunk : this.#skipMark(chunk));
+    const bytes = this.#markLength === null ? chunk : this.#skipMark(chunk);
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+      this.#readChunk(bytes.subarray(at, at + PIECE_BYTES));
+    }
     return this.#takeBatch(chunk.length);
   }
 

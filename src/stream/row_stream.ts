@@ -7,6 +7,7 @@
 import { LockstepError } from "../protocol/errors.ts";
 import { JsonValueDecoder } from "../protocol/json_values.ts";
 import type { RowBatch, RowReader } from "./row_reader.ts";
+import { Slices } from "./slices.ts";
 
 /** Settings of {@linkcode rowStream}. */
 export interface RowStreamOptions {
@@ -29,6 +30,7 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
   const { reader, ending, onBatch } = options;
   const decoder = new JsonValueDecoder({ maxLength: options.maxLength });
   const lines = new LineEnds();
+  const slices = new Slices();
   return new TransformStream<Uint8Array, RowBatch>(
     {
       transform(chunk, controller) {
@@ -36,6 +38,7 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
         const batch = { ...reader.read(decoder.push(chunk)), endsBlank };
         onBatch(batch);
         controller.enqueue(batch);
+        return slices.pause();
       },
       flush(controller) {
         const last = decoder.end();

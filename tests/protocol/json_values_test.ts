@@ -276,6 +276,25 @@ Deno.test("100,000 levels of nesting are a reject, not a crash", () => {
   assert.equal(decode("[".repeat(MAX_DEPTH) + "]".repeat(MAX_DEPTH), [7]).values.length, 1);
 });
 
+Deno.test("a value of too many parts is refused wherever chunks end, and the next one is read", () => {
+  for (const part of ["{},", "[],", '{"a":1},']) {
+    const body = `{"x":[${part.repeat(2_700_000)}1]}{"id":1}\n`;
+    for (const sizes of [[], [65_536], [99_991]]) {
+      const result = decode(body, sizes, 1 << 26);
+      assert.deepEqual(result.values, [{ id: 1 }]);
+      assert.deepEqual(result.rejects, [
+        { text: body.slice(0, REJECT_TEXT_LENGTH), reason: "too many values" },
+      ]);
+    }
+  }
+});
+
+Deno.test("a long list of numbers or texts, and large objects of few fields, are no such value", () => {
+  for (const [part, count] of [["1,", 7e6], ['"a",', 3e6], ['{"a":1,"b":2},', 5e5]] as const) {
+    assert.deepEqual(decode(`{"x":[${part.repeat(count)}1]}`, [65_536]).rejects, []);
+  }
+});
+
 Deno.test("a lone surrogate written as an escape is kept", () => {
   assert.deepEqual(decodeAlways('{"a":"\\ud800"}\n').values, [{ a: "\ud800" }]);
 });
