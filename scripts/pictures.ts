@@ -26,6 +26,7 @@ const ended = began - WATCHED_MS;
 const clock: Clock = {
   // Ends at the true time.
   now: () => ended + (Date.now() - began) * SPEED,
+  monotonic: () => performance.now() * SPEED,
   random: () => Math.random(),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {

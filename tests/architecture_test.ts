@@ -144,6 +144,13 @@ Deno.test("the protocol is pure: no network, no files, no clock, no store", () =
   }
 });
 
+Deno.test("clock.ts alone reads the machine's wall clock, which is no stopwatch", () => {
+  for (const { file, text } of sources) {
+    if (!file.endsWith(".ts") && !file.endsWith(".tsx") || file === "base/clock.ts") continue;
+    assert.doesNotMatch(withoutComments(text), /\bDate\.now\b|new Date\(\)/, file);
+  }
+});
+
 Deno.test("the data set of the demo is none of the program's imports, nor are the tests' tools", () => {
   for (const { file, imports } of sources) {
     for (const specifier of imports) {

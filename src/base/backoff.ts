@@ -71,14 +71,14 @@ export class Backoff {
 
   /** Call when a request was answered with something to read, or with "nothing new". */
   answered(): void {
-    this.#healthySince ??= this.#clock.now();
+    this.#healthySince ??= this.#clock.monotonic();
   }
 
   /** Call when an attempt or its stream failed; returns the milliseconds to wait. */
   failed(attempt: FailedAttempt): number {
     const healthySince = this.#healthySince;
     this.#healthySince = null;
-    if (healthySince !== null && this.#clock.now() - healthySince >= HEALTHY_AFTER_MS) {
+    if (healthySince !== null && this.#clock.monotonic() - healthySince >= HEALTHY_AFTER_MS) {
       this.#failures = 0;
     }
     this.#failures++;

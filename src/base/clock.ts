@@ -6,8 +6,16 @@
 
 /** Where the program gets time and chance from. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /**
+   * The wall clock, in milliseconds since the Unix epoch. It steps, in both directions: for times
+   * that are shown, stored, or compared with the origin's, never for a span.
+   */
   now(): number;
+  /**
+   * A stopwatch, in milliseconds since any moment: it never steps, and may stand still while the
+   * machine is suspended. Every span is a difference of two of its readings.
+   */
+  monotonic(): number;
   /**
    * Resolves after `ms` milliseconds; rejects with the signal's reason as soon as it aborts, and
    * leaves no timer behind.
@@ -20,6 +28,7 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   random: () => Math.random(),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {

@@ -95,7 +95,7 @@ export class StatusHub {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    let beat = this.#clock.now();
+    let beat = this.#clock.monotonic();
     while (true) {
       try {
         await this.#clock.sleep(SNAPSHOT_MS, signal);
@@ -108,8 +108,8 @@ export class StatusHub {
         this.#send("page");
       }
       this.#sendSamples();
-      if (this.#clock.now() - beat >= HEARTBEAT_MS) {
-        beat = this.#clock.now();
+      if (this.#clock.monotonic() - beat >= HEARTBEAT_MS) {
+        beat = this.#clock.monotonic();
         for (const stream of this.#all()) stream.push(HEARTBEAT);
       }
     }

@@ -69,7 +69,7 @@ export function guardBody(
   const watchForSilence = async () => {
     for (let pause = idleTimeoutMs; !over;) {
       await clock.sleep(pause, watch.signal);
-      const waited = waitingSince === null ? 0 : clock.now() - waitingSince;
+      const waited = waitingSince === null ? 0 : clock.monotonic() - waitingSince;
       if (waited >= idleTimeoutMs) return fail(idleError(printable, idleTimeoutMs));
       pause = idleTimeoutMs - Math.max(0, waited);
     }
@@ -84,7 +84,7 @@ export function guardBody(
       watchForSilence().catch(() => {});
     },
     async pull() {
-      waitingSince = clock.now();
+      waitingSince = clock.monotonic();
       try {
         const { done, value } = await reader.read();
         if (over) return;

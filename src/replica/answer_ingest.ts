@@ -109,7 +109,7 @@ export class AnswerIngest {
       onBatch: (batch) => {
         metrics.bytes += batch.bytes;
         if (batch.bytes > 0) journal.contact();
-        this.reading.add(batch, clock.now());
+        this.reading.add(batch, clock.monotonic());
       },
     });
     const over = new AbortController();
@@ -140,7 +140,7 @@ export class AnswerIngest {
         return;
       }
       const { lastData } = this.reading;
-      const now = clock.now();
+      const now = clock.monotonic();
       if (this.#sink.isBlocking) blocked = now;
       const isQuiet = lastData !== null && now - Math.max(lastData, blocked) >= QUIET_MS;
       if (!proven && this.reading.hasHead) {

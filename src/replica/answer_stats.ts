@@ -36,7 +36,7 @@ export class AnswerStats {
   #sorted = true;
   #afterHead = false;
   #marked = false;
-  /** Milliseconds by our clock; null before the first byte. */
+  /** Monotonic milliseconds; null before the first byte. */
   lastData: number | null = null;
 
   constructor(asked: Asked) {

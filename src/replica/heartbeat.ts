@@ -27,12 +27,12 @@ export class Heartbeat {
     this.#table = table;
     this.#journal = journal;
     this.#clock = table.clock;
-    this.#beatAt = table.clock.now();
+    this.#beatAt = table.clock.monotonic();
   }
 
   /** False when a beat is overdue: the process hangs. */
   get isOnTime(): boolean {
-    return this.#clock.now() - this.#beatAt < HANGING_MS;
+    return this.#clock.monotonic() - this.#beatAt < HANGING_MS;
   }
 
   /**
@@ -64,7 +64,7 @@ export class Heartbeat {
     while (!signal.aborted) {
       await this.#clock.sleep(BEAT_MS, signal).catch(() => {});
       if (signal.aborted) return;
-      this.#journal.metrics.sample(this.#clock.now());
+      this.#journal.metrics.sample();
       try {
         await table.beat(this.#journal.lastContact);
         await this.#takeRequests(asked);
@@ -73,7 +73,7 @@ export class Heartbeat {
         if (stopped.aborted) return;
         log.warn("{table}: {message}", { table: table.name, message: messageOf(error) });
       }
-      this.#beatAt = this.#clock.now();
+      this.#beatAt = this.#clock.monotonic();
     }
   }
 

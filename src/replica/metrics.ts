@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Clock } from "../base/clock.ts";
 import type { Outcome } from "../store/read/last_writer_wins.ts";
 import type { CommitHistogram, RecordCounts, Sample, StatusError } from "./status.ts";
 
@@ -41,12 +42,15 @@ export class TableMetrics {
   #commitSum = 0;
   #commits = 0;
   #times: number[] = [];
+  readonly #clock: Clock;
+  /** Monotonic milliseconds. */
   #sampledAt: number;
   #sampledRecords = 0;
   #rate = 0;
 
-  constructor(now: number) {
-    this.#sampledAt = now;
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#sampledAt = clock.monotonic();
   }
 
   counted(outcome: Outcome, records: number): void {
@@ -80,14 +84,15 @@ export class TableMetrics {
   }
 
   /** Takes a sample where one is due; returns the current rate in records a second. */
-  sample(now: number): number {
+  sample(): number {
+    const now = this.#clock.monotonic();
     const elapsed = now - this.#sampledAt;
     if (elapsed < 1000) return this.#rate;
     this.#rate = (this.#handled - this.#sampledRecords) / (elapsed / 1000);
     if (elapsed < SAMPLE_MS) return this.#rate;
     const sorted = this.#times.toSorted((a, b) => a - b);
     this.samples.push({
-      time: now,
+      time: this.#clock.now(),
       recordsPerSecond: this.#rate,
       commitMs: percentile(sorted, 0.5),
       commitMsP99: percentile(sorted, 0.99),

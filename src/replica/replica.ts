@@ -116,7 +116,7 @@ export class Replica {
    */
   static async open(config: ReplicaConfig, store: Store): Promise<Replica> {
     const { endpoint, shape, options, clock, name } = config;
-    const metrics = new TableMetrics(clock.now());
+    const metrics = new TableMetrics(clock);
     const table = await Table.open(store, {
       table: name,
       shape,
@@ -352,7 +352,7 @@ export class Replica {
   /** Samples of the last 15 minutes, oldest first. */
   samples(): readonly Sample[] {
     const { metrics } = this.#journal;
-    metrics.sample(this.#clock.now());
+    metrics.sample();
     return metrics.samples;
   }
 

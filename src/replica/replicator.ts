@@ -79,7 +79,9 @@ export class Replicator implements AsyncDisposable {
   readonly #store: Store;
   readonly #stop: AbortController;
   readonly #clock: Clock;
-  readonly #startedAt: number;
+  readonly #startedAt: string;
+  /** Monotonic milliseconds. */
+  readonly #began: number;
 
   /** Use {@linkcode replicate}. */
   constructor(replicas: readonly Replica[], store: Store, stop: AbortController, clock: Clock) {
@@ -87,7 +89,8 @@ export class Replicator implements AsyncDisposable {
     this.#store = store;
     this.#stop = stop;
     this.#clock = clock;
-    this.#startedAt = clock.now();
+    this.#startedAt = new Date(clock.now()).toISOString();
+    this.#began = clock.monotonic();
     this.done = this.#run(replicas);
     // Whoever doesn't wait for it learns of a failure by the status.
     this.done.catch(() => {});
@@ -143,14 +146,13 @@ export class Replicator implements AsyncDisposable {
 
   /** A snapshot of the process and its tables. */
   status(): ProcessStatus {
-    const now = this.#clock.now();
     return {
       program: "lockstep-replicate",
       version: VERSION,
       pid: process.pid,
       host: Deno.hostname(),
-      startedAt: new Date(this.#startedAt).toISOString(),
-      uptimeSeconds: (now - this.#startedAt) / 1000,
+      startedAt: this.#startedAt,
+      uptimeSeconds: (this.#clock.monotonic() - this.#began) / 1000,
       memoryBytes: Deno.memoryUsage().rss,
       store: { path: this.#store.path, bytes: this.#store.size() },
       tables: [...this.tables.values()].map((replica) => replica.status()),

@@ -55,7 +55,7 @@ export function tableStatus(sources: StatusSources, now: number): TableStatus {
   const { metrics, lastContact, lagMs } = journal;
   const head = reading?.asked.head ?? null;
   const sweep = sweepStatus(meta);
-  const rate = metrics.sample(now);
+  const rate = metrics.sample();
   return {
     table: table.name,
     url: sources.url,

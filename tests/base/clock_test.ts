@@ -44,3 +44,19 @@ for (const [name, clock] of Object.entries(clocks)) {
     await assert.rejects(clock.sleep(1, abort.signal), reason);
   });
 }
+
+Deno.test("a wall clock that steps moves no stopwatch and wakes nobody", async () => {
+  const clock = new HandClock(1_000_000);
+  const began = clock.monotonic();
+  let awake = false;
+  const slept = clock.sleep(10).then(() => awake = true);
+  clock.stepWall(3_600_000);
+  await clock.advance(9);
+  assert.equal(clock.now(), 1_000_000 + 3_600_000 + 9);
+  assert.equal(clock.monotonic() - began, 9);
+  assert.equal(awake, false);
+  clock.stepWall(-7_200_000);
+  await clock.advance(1);
+  await slept;
+  assert.equal(clock.now(), 1_000_000 - 3_600_000 + 10);
+});

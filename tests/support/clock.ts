@@ -25,7 +25,10 @@ interface Sleeper {
  * ```
  */
 export class HandClock implements Clock {
-  #now: number;
+  /** Monotonic; begins elsewhere than the wall clock, so that the two can't be mixed up. */
+  #now = 5_000;
+  /** The wall clock's lead over the monotonic one. */
+  #lead: number;
   #random: () => number;
   readonly #sleepers = new Set<Sleeper>();
   #waiters: { readonly count: number; readonly resolve: () => void }[] = [];
@@ -35,12 +38,24 @@ export class HandClock implements Clock {
    * @param random what {@linkcode HandClock.random} draws; always 0.5 by default
    */
   constructor(start = Date.UTC(2026, 0, 1), random: () => number = () => 0.5) {
-    this.#now = start;
+    this.#lead = start - this.#now;
     this.#random = random;
   }
 
   now(): number {
+    return this.#now + this.#lead;
+  }
+
+  monotonic(): number {
     return this.#now;
+  }
+
+  /**
+   * Steps the wall clock alone by `ms`, as NTP or an operator does; forward also as a machine's that
+   * was paused, whose stopwatch stood still.
+   */
+  stepWall(ms: number): void {
+    this.#lead += ms;
   }
 
   random(): number {

@@ -23,6 +23,10 @@ export class FastClock implements Clock {
     return Math.floor(this.#start + (performance.now() - this.#began) * this.#factor);
   }
 
+  monotonic(): number {
+    return (performance.now() - this.#began) * this.#factor;
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return systemClock.sleep(ms / this.#factor, signal);
   }
@@ -36,5 +40,9 @@ export class FastClock implements Clock {
 export class HastyClock extends FastClock {
   override now(): number {
     return Date.now();
+  }
+
+  override monotonic(): number {
+    return performance.now();
   }
 }

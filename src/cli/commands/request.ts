@@ -4,6 +4,7 @@
  * @module
  */
 
+import { systemClock } from "../../base/clock.ts";
 import { leaveRequest } from "../../store/table/requests.ts";
 import { listTables } from "../../store/table/list_tables.ts";
 import type { AnyValues } from "../options/table.ts";
@@ -28,7 +29,7 @@ export async function requestCommand(
       return 1;
     }
     await leaveRequest(store.writer, table, request);
-    const tables = await listTables(store.reader, Date.now());
+    const tables = await listTables(store.reader, systemClock.now());
     const holder = tables.find((stored) => stored.table === table)?.holder ?? null;
     writeError(
       holder === null

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { systemClock } from "../../base/clock.ts";
 import { printable } from "../../base/log.ts";
 import { formatOrder, orderTime } from "../../protocol/cursor.ts";
 import { LockstepError } from "../../protocol/errors.ts";
@@ -46,7 +47,7 @@ export async function statusCommand({ values }: Settled): Promise<number> {
 
 async function fromStore(values: AnyValues): Promise<number> {
   return await withStore(values, async ({ reader, path }) => {
-    const tables = await listTables(reader, Date.now());
+    const tables = await listTables(reader, systemClock.now());
     const answers = await askHolders(tables, values.statusTokenFile ?? null);
     if (answers.statuses.length > 0) {
       await print(values, answers.statuses);
@@ -106,7 +107,7 @@ async function printStored(
   running: boolean,
 ): Promise<void> {
   if (!values.json) {
-    const now = Date.now();
+    const now = systemClock.now();
     await writeOut(
       `store ${printable(path)}\n` +
         tables.map((table) => `\n${storedText(table, now, running)}`).join(""),

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { systemClock } from "../../base/clock.ts";
 import { logger, startLogging, stopLogging } from "../../base/log.ts";
 import type { ProcessStatus } from "../../replica/status.ts";
 import { LiveLine } from "./live_line.ts";
@@ -61,7 +62,9 @@ export class ConsoleReporter {
   #look(): void {
     const status = this.#status?.();
     if (status === undefined) return;
-    for (const { level, message, properties } of this.#narrator.lines(status, Date.now())) {
+    for (
+      const { level, message, properties } of this.#narrator.lines(status, systemClock.monotonic())
+    ) {
       this.#log[level](message, { ...properties });
     }
     this.#live?.draw((width) => formatProgress(status, width));

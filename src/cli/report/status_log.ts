@@ -40,7 +40,7 @@ export class StatusLog {
     this.#tellsProgress = tellsProgress;
   }
 
-  /** What is new in `status` at `now` (milliseconds). */
+  /** What is new in `status` at `now` (monotonic milliseconds). */
   lines(status: ProcessStatus, now: number): Line[] {
     return status.tables.flatMap((table) => {
       let told = this.#told.get(table.table);

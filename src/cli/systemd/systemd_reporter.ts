@@ -64,7 +64,7 @@ export class SystemdReporter implements AsyncDisposable {
       }
       const line = serviceLine(status);
       if (line !== told) await this.#notifier.status(told = line);
-      const now = this.#clock.now();
+      const now = this.#clock.monotonic();
       if (now - lastLife >= lifeMs && this.#followed.turning()) {
         lastLife = now;
         if (!isReady) await this.#notifier.extend(lifeMs * 4);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { systemClock } from "../../base/clock.ts";
 import { requestKey, requestPrefix } from "../kv/keys.ts";
 
 /** What can be asked for. */
@@ -12,7 +13,7 @@ export type RequestName = "resync" | "approve";
 
 /** Leaves a request for the table's holder, or for the next one. */
 export async function leaveRequest(kv: Deno.Kv, table: string, name: RequestName): Promise<void> {
-  await kv.set(requestKey(table, name), Date.now());
+  await kv.set(requestKey(table, name), systemClock.now());
 }
 
 /** Takes what was asked for. */

@@ -115,8 +115,8 @@ export class AnswerWriter {
    * the next answer. Only when the stream is over.
    */
   async count(ms: number): Promise<void> {
-    const end = this.#clock.now() + ms;
-    for (let { counter } = this.#table; counter !== null && this.#clock.now() <= end;) {
+    const end = this.#clock.monotonic() + ms;
+    for (let { counter } = this.#table; counter !== null && this.#clock.monotonic() <= end;) {
       await this.#count(counter);
       ({ counter } = this.#table);
     }
@@ -185,7 +185,7 @@ export class AnswerWriter {
     this.#greatest = maxOrder(this.#greatest, batch.maxOrder);
     this.#least ??= batch.minOrder;
     if (!batch.sorted && !this.#reached && !this.#sawInversion) this.#pin();
-    this.#pace.note(batch.rows.length, this.#clock.now());
+    this.#pace.note(batch.rows.length, this.#clock.monotonic());
     this.#pending.add(batch);
     if (this.#isDue()) this.#wake();
     else if (this.#patience === null) void this.#wait();
@@ -232,17 +232,17 @@ export class AnswerWriter {
   async #wait(): Promise<void> {
     const patience = new AbortController();
     this.#patience = patience;
-    this.#pace.begin(this.#pending.left, this.#clock.now());
+    this.#pace.begin(this.#pending.left, this.#clock.monotonic());
     try {
       while (!this.#following) {
         await this.#clock.sleep(QUIET_MS, patience.signal);
         if (this.#work !== null) {
           // What a commit leaves of the machine says nothing of the stream.
-          this.#pace.begin(0, this.#clock.now());
+          this.#pace.begin(0, this.#clock.monotonic());
           continue;
         }
         const quietMs = this.#pending.isPacked ? LARGE_QUIET_MS : QUIET_MS;
-        const { isQuiet, isSlow } = this.#pace.look(this.#clock.now(), quietMs);
+        const { isQuiet, isSlow } = this.#pace.look(this.#clock.monotonic(), quietMs);
         const isDone = this.#pending.empty && this.#isSettled();
         if (!isSlow && (!isQuiet || isDone)) continue;
         this.#following = isSlow;
