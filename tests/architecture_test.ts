@@ -151,6 +151,20 @@ Deno.test("clock.ts alone reads the machine's wall clock, which is no stopwatch"
   }
 });
 
+Deno.test("no field holds the only resolver of a promise: a second waiter would be lost", () => {
+  const KEPT =
+    /this\.#?\w+\s*(?:\?\?)?=\s*(?:resolve|reject|\w+\.resolve|Promise\.withResolvers)\b/;
+  const DECLARED = /#\w+\s*(?::[^=;]*)?=\s*Promise\.withResolvers|:\s*PromiseWithResolvers/;
+  assert.match("new Promise((resolve) => this.#wake = resolve)", KEPT);
+  for (const { file, text } of sources) {
+    // Signal is what all others wait with: there every waiter shares one promise.
+    if (file === "base/signal.ts") continue;
+    const code = withoutComments(text);
+    assert.doesNotMatch(code, KEPT, file);
+    assert.doesNotMatch(code, DECLARED, file);
+  }
+});
+
 Deno.test("the data set of the demo is none of the program's imports, nor are the tests' tools", () => {
   for (const { file, imports } of sources) {
     for (const specifier of imports) {

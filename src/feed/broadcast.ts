@@ -13,9 +13,9 @@ import { logger } from "../base/log.ts";
 import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
 import { messageOf } from "../protocol/errors.ts";
 import type { CommitEvent } from "../store/read/change.ts";
+import type { BoundedStream } from "../stream/bounded_stream.ts";
 import type { ChangePlace } from "../store/change_index/entry.ts";
 import { backlog } from "./backlog.ts";
-import type { FeedStream } from "./feed_stream.ts";
 import type { FeedTable } from "./host.ts";
 import { beat, BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
 
@@ -32,7 +32,7 @@ const PATIENCE_MS = 2_000;
 
 /** A reader of live rows. */
 interface Member {
-  readonly stream: FeedStream;
+  readonly stream: BoundedStream;
   /** What came while it reads its backlog to the end; null afterwards. */
   waiting: Bytes[] | null;
   waitingBytes: number;
@@ -117,14 +117,14 @@ export class Broadcast {
   }
 
   /** Adds a reader; only at a {@linkcode Broadcast.isAtBoundary boundary}. */
-  join(stream: FeedStream): Subscription {
+  join(stream: BoundedStream): Subscription {
     if (this.#members.size === 0) this.#start();
     const member: Member = { stream, waiting: [], waitingBytes: 0 };
     const leave = () => {
       if (this.#members.delete(member) && this.#members.size === 0) this.#end();
     };
     this.#members.add(member);
-    stream.over.signal.addEventListener("abort", leave, { once: true });
+    stream.over.addEventListener("abort", leave, { once: true });
     if (!stream.open) leave();
     return {
       from: this.#sent,
@@ -292,7 +292,7 @@ export class Broadcast {
 
   /** Waits until every reader has room, but not for ever. */
   async #room(): Promise<void> {
-    const slow = [...this.#members].filter(({ stream }) => !stream.hasRoom(ROOM_BYTES));
+    const slow = [...this.#members].filter(({ stream }) => stream.unreadBytes > ROOM_BYTES);
     if (slow.length === 0) return;
     const patience = new AbortController();
     const late = this.#clock.sleep(PATIENCE_MS, patience.signal).catch(() => {});
@@ -300,7 +300,7 @@ export class Broadcast {
     patience.abort();
     await late;
     for (const { stream } of slow) {
-      if (!stream.hasRoom(ROOM_BYTES)) stream.cut("the reader was too slow");
+      if (stream.unreadBytes > ROOM_BYTES) stream.cut("the reader was too slow");
     }
   }
 }

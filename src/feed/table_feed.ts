@@ -5,13 +5,13 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { BoundedStream } from "../stream/bounded_stream.ts";
 import { logger } from "../base/log.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
 import { messageOf } from "../protocol/errors.ts";
 import type { ChangeEntry, ChangePlace } from "../store/change_index/entry.ts";
 import { lookUpChanges } from "../store/change_index/resolve_rows.ts";
 import { backlog } from "./backlog.ts";
-import { FeedStream } from "./feed_stream.ts";
 import type { FeedTable } from "./host.ts";
 import { beat, BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
 import { Broadcast, type Subscription } from "./broadcast.ts";
@@ -20,6 +20,9 @@ const log = logger("feed");
 
 /** A reader that takes nothing of its backlog for so long is cut off, in milliseconds. */
 const STALL_MS = 60_000;
+
+/** Bytes that may wait for a reader, besides what the socket holds. They are shared with others. */
+export const QUEUE_BYTES = 1024 * 1024;
 
 /** Why a request can't be answered. */
 export interface FeedRefusal {
@@ -40,9 +43,9 @@ export class TableFeed {
   readonly #clock: Clock;
   readonly #pump: Broadcast;
   /** Readers of answers that stay open. */
-  readonly #streams = new Set<FeedStream>();
+  readonly #streams = new Set<BoundedStream>();
   /** Those who were not told where the end is. */
-  readonly #headless = new Set<FeedStream>();
+  readonly #headless = new Set<BoundedStream>();
   #ignore: (() => void) | null = null;
 
   constructor(table: FeedTable, clock: Clock) {
@@ -107,13 +110,17 @@ export class TableFeed {
   /** An answer that goes on. */
   endless(since: Order | null): FeedAnswer {
     const { cursor, live, originHead } = this.#table.feedState();
-    const stream = new FeedStream();
+    const stream = new BoundedStream({
+      limitBytes: QUEUE_BYTES,
+      stallMs: STALL_MS,
+      clock: this.#clock,
+    });
     const isAhead = originHead !== null && cursor !== null && compareOrder(originHead, cursor) > 0;
     const head = live ? cursor ?? "" : isAhead ? originHead : null;
     this.#streams.add(stream);
     if (head === null) this.#headless.add(stream);
     this.#ignore ??= this.#table.onProgress(() => this.#look());
-    stream.over.signal.addEventListener("abort", () => this.#forget(stream), { once: true });
+    stream.over.addEventListener("abort", () => this.#forget(stream), { once: true });
     void this.#serve(stream, since).catch((error: unknown) => {
       // Where the reader has gone, so has what it was reading.
       if (stream.open) {
@@ -132,7 +139,7 @@ export class TableFeed {
     for (const stream of [...this.#streams]) stream.cut("this server is closing");
   }
 
-  #forget(stream: FeedStream): void {
+  #forget(stream: BoundedStream): void {
     this.#streams.delete(stream);
     this.#headless.delete(stream);
     if (this.#streams.size > 0) return;
@@ -146,7 +153,7 @@ export class TableFeed {
     for (const stream of [...this.#headless]) stream.cut("this copy is complete now: ask again");
   }
 
-  async #serve(stream: FeedStream, since: Order | null): Promise<void> {
+  async #serve(stream: BoundedStream, since: Order | null): Promise<void> {
     const { index } = this.#table;
     if (index === null) return;
     const { generation } = index;
@@ -188,7 +195,7 @@ export class TableFeed {
    * before that could be. Joins at the very moment when a run of commits is complete: under a
    * steady stream the next one has begun an instant later.
    */
-  #join(stream: FeedStream, cursor: Order | null): Promise<Subscription | null> {
+  #join(stream: BoundedStream, cursor: Order | null): Promise<Subscription | null> {
     const { promise, resolve } = Promise.withResolvers<Subscription | null>();
     const waiting = new AbortController();
     const done = (membership: Subscription | null) => {
@@ -205,7 +212,7 @@ export class TableFeed {
     if (waiting.signal.aborted) return promise;
     const ignore = this.#table.onProgress(look);
     waiting.signal.addEventListener("abort", ignore, { once: true });
-    stream.over.signal.addEventListener("abort", look, { signal: waiting.signal });
+    stream.over.addEventListener("abort", look, { signal: waiting.signal });
     void this.#pump.read().then(look);
     void beat(() => stream.push(BLANK), this.#clock, waiting.signal);
     return promise;
@@ -213,7 +220,7 @@ export class TableFeed {
 
   /** Sends a part of the backlog at the reader's pace. Returns where it ends. */
   async #send(
-    stream: FeedStream,
+    stream: BoundedStream,
     from: ChangePlace | null,
     to: Order,
     rowsOnly: boolean,
@@ -221,8 +228,7 @@ export class TableFeed {
     let place = from;
     for await (const chunk of backlog(this.#table, { from, to, rowsOnly })) {
       if (chunk.bytes.length > 0) {
-        await this.#room(stream);
-        if (!stream.push(chunk.bytes)) break;
+        if (!await stream.send(chunk.bytes, 0)) break;
       }
       place = chunk.place;
     }
@@ -230,23 +236,12 @@ export class TableFeed {
   }
 
   /** What was committed below the place of a reader while it was on its way. */
-  async #sendLate(stream: FeedStream, entries: readonly ChangeEntry[]): Promise<void> {
+  async #sendLate(stream: BoundedStream, entries: readonly ChangeEntry[]): Promise<void> {
     const { kv, table, shape } = this.#table;
     if (entries.length === 0) return;
     const changes = await lookUpChanges({ kv, table, shape }, entries);
     const lines = changes.map((change) => change === null ? "" : lineOf(change.value)).join("");
     if (lines === "") return;
-    await this.#room(stream);
-    stream.push(encodeLines(lines));
-  }
-
-  async #room(stream: FeedStream): Promise<void> {
-    if (stream.hasRoom(1)) return;
-    const patience = new AbortController();
-    const late = this.#clock.sleep(STALL_MS, patience.signal)
-      .then(() => stream.cut("the reader takes nothing"), () => {});
-    await stream.room(1);
-    patience.abort();
-    await late;
+    await stream.send(encodeLines(lines), 0);
   }
 }

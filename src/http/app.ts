@@ -49,7 +49,7 @@ export function createApp(
 ): StatusApp {
   const clock = options.clock ?? systemClock;
   const { maxStalenessMs } = options;
-  const streams = new EventStreams(options.maxStreams ?? MAX_STREAMS);
+  const streams = new EventStreams(clock, options.maxStreams ?? MAX_STREAMS);
   const hub = new StatusHub(
     host,
     streams,

@@ -34,16 +34,10 @@ import {
 import { stringifyJson } from "../protocol/json_text.ts";
 import { valueAt } from "../protocol/record.ts";
 import { Semaphore } from "../base/semaphore.ts";
+import type { BoundedStream } from "../stream/bounded_stream.ts";
 import { headerText, parseHeaderText } from "./headers.ts";
 import type { RecordChange, TableCommit, TableHost } from "./host.ts";
-import {
-  encodeEvent,
-  type EventStream,
-  type EventStreams,
-  HEARTBEAT,
-  HEARTBEAT_MS,
-  QUEUE_BYTES,
-} from "./sse.ts";
+import { encodeEvent, type EventStreams, HEARTBEAT, HEARTBEAT_MS, QUEUE_BYTES } from "./sse.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -51,13 +45,10 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const KEPT_BYTES = 4 * 1024 * 1024;
 const KEPT_MS = 60_000;
 
-/** A client that takes nothing of its backlog for so long is disconnected. */
-const STALL_MS = 30_000;
-
 /** One client. `waiting` holds the commits that happen while it is still being brought up to date. */
 interface Listener {
   /** Null only while it is being made. */
-  stream: EventStream | null;
+  stream: BoundedStream | null;
   waiting: Bytes[] | null;
   waitingBytes: number;
 }
@@ -111,7 +102,7 @@ export class TableChanges {
    *
    * @throws {LockstepError} of kind `usage` where the place is no cursor of this table
    */
-  async open(place: Place | null): Promise<EventStream | null> {
+  async open(place: Place | null): Promise<BoundedStream | null> {
     // Listening comes first: a commit between the look at the cursor and the first push waits.
     const listener: Listener = { stream: null, waiting: [], waitingBytes: 0 };
     const stream = this.#streams.add(() => {
@@ -208,31 +199,18 @@ export class TableChanges {
   /** Sends what a client has missed, then what waited meanwhile; from then on it is live. */
   async #bringUp(
     listener: Listener,
-    stream: EventStream,
+    stream: BoundedStream,
     missed: Iterable<Bytes> | AsyncIterable<Bytes>,
   ): Promise<void> {
     for await (const bytes of missed) {
-      if (!(await this.#send(stream, bytes))) return;
+      if (!(await stream.send(bytes, QUEUE_BYTES / 2))) return;
     }
     const waiting = listener.waiting ?? [];
     for (let bytes = waiting.shift(); bytes !== undefined; bytes = waiting.shift()) {
       listener.waitingBytes -= bytes.length;
-      if (!(await this.#send(stream, bytes))) return;
+      if (!(await stream.send(bytes, QUEUE_BYTES / 2))) return;
     }
     listener.waiting = null;
-  }
-
-  /** Waits for room, so that a long backlog goes at the reader's pace, but not for ever. */
-  async #send(stream: EventStream, bytes: Bytes): Promise<boolean> {
-    if (!stream.roomy) {
-      const patience = new AbortController();
-      const late = this.#clock.sleep(STALL_MS, patience.signal)
-        .then(() => stream.drop(), () => {});
-      await stream.room();
-      patience.abort();
-      await late;
-    }
-    return stream.push(bytes);
   }
 
   /** The kept commits after a place; null where they don't reach back to it. */
@@ -243,7 +221,7 @@ export class TableChanges {
     return this.#kept.slice(number - first);
   }
 
-  async *#backlog(stream: EventStream, since: Order | null): AsyncGenerator<Bytes> {
+  async *#backlog(stream: BoundedStream, since: Order | null): AsyncGenerator<Bytes> {
     if (since !== null) {
       const indexed = await this.#host.changesSince?.(since) ?? null;
       if (indexed !== null) {
@@ -264,7 +242,7 @@ export class TableChanges {
   }
 
   /** Rows at or after an order, in key order; without ids, since none says how far the client is. */
-  async *#search(stream: EventStream, since: Order | null): AsyncGenerator<Bytes> {
+  async *#search(stream: BoundedStream, since: Order | null): AsyncGenerator<Bytes> {
     const orderBy = (await this.#host.reader.meta())?.origin.orderBy;
     if (orderBy === undefined) return;
     for await (const { key, value } of this.#host.reader.list()) {

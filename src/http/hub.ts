@@ -6,15 +6,10 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import type { BoundedStream } from "../stream/bounded_stream.ts";
 import type { ProcessStatus, Sample } from "../replica/status.ts";
 import type { HttpHost } from "./host.ts";
-import {
-  encodeEvent,
-  type EventStream,
-  type EventStreams,
-  HEARTBEAT,
-  HEARTBEAT_MS,
-} from "./sse.ts";
+import { encodeEvent, type EventStreams, HEARTBEAT, HEARTBEAT_MS } from "./sse.ts";
 
 /** Two snapshots a second: a failure shows within a second, and a catch-up is not a flood. */
 export const SNAPSHOT_MS = 500;
@@ -45,7 +40,7 @@ export class StatusHub {
   #streams: EventStreams;
   #clock: Clock;
   #render: (status: ProcessStatus) => string;
-  #listeners: Record<HubChannel, Set<EventStream>> = { status: new Set(), page: new Set() };
+  #listeners: Record<HubChannel, Set<BoundedStream>> = { status: new Set(), page: new Set() };
   #stop: AbortController | null = null;
   #signature = "";
   /** The newest snapshot of each channel, kept while it is the newest. */
@@ -66,9 +61,9 @@ export class StatusHub {
   }
 
   /** A stream that begins with the present state; null where there are too many already. */
-  open(channel: HubChannel): EventStream | null {
+  open(channel: HubChannel): BoundedStream | null {
     const listeners = this.#listeners[channel];
-    const stream: EventStream | null = this.#streams.add(() => {
+    const stream: BoundedStream | null = this.#streams.add(() => {
       if (stream !== null) listeners.delete(stream);
       if (this.#count() === 0) this.#stop?.abort();
     });
@@ -151,7 +146,7 @@ export class StatusHub {
     for (const stream of [...this.#listeners.page]) stream.push(bytes);
   }
 
-  #all(): EventStream[] {
+  #all(): BoundedStream[] {
     return [...this.#listeners.status, ...this.#listeners.page];
   }
 }

@@ -1,10 +1,11 @@
 /**
- * Server-sent events: their encoding, and a stream that a slow reader can't make grow.
+ * Server-sent events: their encoding, and how many are open.
  *
  * @module
  */
 
-import { StreamCutError } from "../base/stream_cut_error.ts";
+import type { Clock } from "../base/clock.ts";
+import { BoundedStream } from "../stream/bounded_stream.ts";
 
 const encoder = new TextEncoder();
 
@@ -46,90 +47,21 @@ export const OPENING = encoder.encode("retry: 1000\n\n");
 /** Bytes that may wait for a reader before it is disconnected, besides the socket's own buffer. */
 export const QUEUE_BYTES = 512 * 1024;
 
-/**
- * The body of one event stream. Bytes go in by {@linkcode EventStream.push}; a reader that leaves
- * more than the limit unread is disconnected, and what waited for it is freed.
- */
-export class EventStream {
-  readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
-  #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | null = null;
-  #limit: number;
-  #onClose: () => void;
-  #wake: (() => void) | null = null;
-
-  constructor(onClose: () => void, limit: number = QUEUE_BYTES) {
-    this.#limit = limit;
-    this.#onClose = onClose;
-    this.body = new ReadableStream<Uint8Array<ArrayBuffer>>({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      pull: () => this.#wake?.(),
-      cancel: () => this.#ended(),
-    }, new ByteLengthQueuingStrategy({ highWaterMark: limit }));
-  }
-
-  /** False once the stream has ended, whoever ended it. */
-  get open(): boolean {
-    return this.#controller !== null;
-  }
-
-  /** Queues bytes; disconnects the reader where it has left too much unread. */
-  push(bytes: Uint8Array<ArrayBuffer>): boolean {
-    const controller = this.#controller;
-    if (controller === null) return false;
-    if ((controller.desiredSize ?? 0) <= 0) {
-      this.drop();
-      return false;
-    }
-    controller.enqueue(bytes);
-    return true;
-  }
-
-  /** Whether at least half of the queue is free, or the stream has ended. */
-  get roomy(): boolean {
-    return this.#controller === null || (this.#controller.desiredSize ?? 0) >= this.#limit / 2;
-  }
-
-  /** Resolves when the stream is roomy. */
-  async room(): Promise<void> {
-    while (!this.roomy) await new Promise<void>((resolve) => this.#wake = resolve);
-  }
-
-  /** Disconnects the reader and frees what waits for it. */
-  drop(): void {
-    const controller = this.#controller;
-    if (controller === null) return;
-    this.#ended();
-    controller.error(new StreamCutError("the reader was too slow"));
-  }
-
-  /** Ends the stream after what is queued. */
-  close(): void {
-    const controller = this.#controller;
-    if (controller === null) return;
-    this.#ended();
-    controller.close();
-  }
-
-  #ended(): void {
-    if (this.#controller === null) return;
-    this.#controller = null;
-    this.#wake?.();
-    this.#onClose();
-  }
-}
+/** A client that takes nothing of its backlog for so long is disconnected. */
+const STALL_MS = 30_000;
 
 /** How many event streams one process serves at most; each is a socket and up to 512 KiB. */
 export const MAX_STREAMS = 1000;
 
 /** All open event streams of a server: counted against one limit, and closed together. */
 export class EventStreams {
-  #open = new Set<EventStream>();
+  readonly #open = new Set<BoundedStream>();
+  readonly #clock: Clock;
+  readonly #max: number;
   #closed = false;
-  #max: number;
 
-  constructor(max: number = MAX_STREAMS) {
+  constructor(clock: Clock, max: number = MAX_STREAMS) {
+    this.#clock = clock;
     this.#max = max;
   }
 
@@ -138,12 +70,17 @@ export class EventStreams {
   }
 
   /** A new stream, or null where the limit is reached or the server is closing. */
-  add(onClose: () => void): EventStream | null {
+  add(onClose: () => void): BoundedStream | null {
     if (this.#closed || this.#open.size >= this.#max) return null;
-    const stream: EventStream = new EventStream(() => {
+    const stream = new BoundedStream({
+      limitBytes: QUEUE_BYTES,
+      stallMs: STALL_MS,
+      clock: this.#clock,
+    });
+    stream.over.addEventListener("abort", () => {
       this.#open.delete(stream);
       onClose();
-    });
+    }, { once: true });
     this.#open.add(stream);
     stream.push(OPENING);
     return stream;
@@ -156,7 +93,10 @@ export class EventStreams {
 }
 
 /** The answer that carries an event stream. */
-export function eventResponse(stream: EventStream, headers: Record<string, string> = {}): Response {
+export function eventResponse(
+  stream: BoundedStream,
+  headers: Record<string, string> = {},
+): Response {
   return new Response(stream.body, {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Signal } from "../base/signal.ts";
 import type { Answer } from "../origin/connect.ts";
 import { orderKind } from "../protocol/cursor.ts";
 import { unstorable } from "../store/kv/keys.ts";
@@ -40,7 +41,9 @@ export class AnswerIngest {
   readonly reading: AnswerStats;
   readonly #parts: TableParts;
   readonly #sink: AnswerWriter;
-  #wake: (() => void) | null = null;
+  /** Wakes who sleeps while the answer is live, and nothing of it is to be looked at. */
+  readonly #news = new Signal();
+  #hasNews = false;
 
   /** @param isEmpty whether the store holds no row of the table */
   constructor(parts: TableParts, reading: AnswerStats, isEmpty: boolean) {
@@ -78,7 +81,8 @@ export class AnswerIngest {
 
   /** There may be something to look at: the stream outran the store, or a sweep was approved. */
   look(): void {
-    this.#wake?.();
+    this.#hasNews = true;
+    this.#news.notify();
   }
 
   /** Pipes a body into the store, to its end. */
@@ -133,6 +137,7 @@ export class AnswerIngest {
     const { config: { clock, options }, journal, resync } = this.#parts;
     let proven = false;
     let blocked = -Infinity;
+    over.addEventListener("abort", () => this.#news.notify(), { once: true });
     while (!over.aborted) {
       try {
         await clock.sleep(LOOK_MS, over);
@@ -156,17 +161,14 @@ export class AnswerIngest {
   }
 
   /** Sleeps without a timer until there is something to look at again. */
-  #whileLive(proven: boolean, over: AbortSignal): Promise<void> {
+  async #whileLive(proven: boolean, over: AbortSignal): Promise<void> {
     // A proof that may still come, or has just come, ends a resync.
     const { head, isEmpty } = this.reading.asked;
     if (!proven && (head !== null || isEmpty) && this.#parts.table.meta.resync !== null) {
-      return Promise.resolve();
+      return;
     }
-    if (over.aborted) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    over.addEventListener("abort", () => resolve(), { once: true });
-    return promise.finally(() => this.#wake = null);
+    await this.#news.until(() => this.#hasNews || over.aborted);
+    this.#hasNews = false;
   }
 
   /** Everything the origin had is stored; a resync may come to its end. */

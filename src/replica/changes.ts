@@ -10,6 +10,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { Signal } from "../base/signal.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
 import { backlog, type IndexedBacklog } from "../store/change_index/scan_by_order.ts";
 import type { Change, CommitEvent } from "../store/read/change.ts";
@@ -62,13 +63,13 @@ function least(a: Order | null, b: Order | null): Order | null {
 class Waiting {
   #events: CommitEvent[] = [];
   #count = 0;
-  #bell = Promise.withResolvers<void>();
+  readonly #arrived = new Signal();
   /** Events were dropped, the least order among them being `missed`. */
   lapsed = false;
   missed: Order | null = null;
 
   push(event: CommitEvent): void {
-    this.#bell.resolve();
+    this.#arrived.notify();
     if (this.lapsed || this.#count + event.changes.length > MOST_WAITING) {
       for (const { order } of event.changes) {
         this.missed = this.missed === null ? order : least(this.missed, order);
@@ -88,12 +89,10 @@ class Waiting {
 
   /** Resolves when there may be something new. */
   async wait(stop: AbortSignal): Promise<void> {
-    this.#bell = Promise.withResolvers();
-    if (this.#events.length > 0 || this.lapsed || stop.aborted) return;
-    const ring = () => this.#bell.resolve();
-    stop.addEventListener("abort", ring, { once: true });
-    await this.#bell.promise;
-    stop.removeEventListener("abort", ring);
+    const wake = () => this.#arrived.notify();
+    stop.addEventListener("abort", wake, { once: true });
+    await this.#arrived.until(() => this.#events.length > 0 || this.lapsed || stop.aborted);
+    stop.removeEventListener("abort", wake);
   }
 
   /** From here on nothing is missing. */

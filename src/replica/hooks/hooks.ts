@@ -12,6 +12,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
+import { Signal } from "../../base/signal.ts";
 import { logger } from "../../base/log.ts";
 import { messageOf } from "../../protocol/errors.ts";
 import type { CommitEvent } from "../../store/read/change.ts";
@@ -72,7 +73,7 @@ export class Hooks {
   /** Aborts when the table begins to catch up; null while it does. */
   #settled: AbortController | null = null;
   #running = false;
-  #bell = Promise.withResolvers<void>();
+  readonly #changed = new Signal();
   #done: Promise<void> = Promise.resolve();
 
   private constructor(host: HookHost, settings: HookSettings) {
@@ -104,7 +105,7 @@ export class Hooks {
   /** A commit is durable. */
   note(event: CommitEvent): void {
     if (this.#wantsKeys) { for (const change of event.changes) this.#keys.add(change); }
-    this.#ring();
+    this.#changed.notify();
   }
 
   /** The table is up to date, or begins to catch up. */
@@ -112,7 +113,7 @@ export class Hooks {
     if (isSettled === (this.#settled !== null)) return;
     if (isSettled) {
       this.#settled = new AbortController();
-      this.#ring();
+      this.#changed.notify();
     } else {
       this.#settled?.abort();
       this.#settled = null;
@@ -171,17 +172,12 @@ export class Hooks {
     return this.#settled !== null && this.#consumers.some((consumer) => this.#isDue(consumer));
   }
 
-  #ring(): void {
-    this.#bell.resolve();
-    this.#bell = Promise.withResolvers();
-  }
-
   async #loop(): Promise<void> {
     const { clock } = this.#host;
     const over = AbortSignal.any([this.#stop.signal, this.#finishing.signal]);
-    over.addEventListener("abort", () => this.#ring(), { once: true });
+    over.addEventListener("abort", () => this.#changed.notify(), { once: true });
     while (!over.aborted) {
-      while (!this.#isAnyDue && !over.aborted) await this.#bell.promise;
+      await this.#changed.until(() => this.#isAnyDue || over.aborted);
       await clock.sleep(this.#waitMs, over).catch(() => {});
       if (over.aborted || !this.#isAnyDue) continue;
       const { changes } = this.#host;
@@ -197,9 +193,9 @@ export class Hooks {
     let isOver = false;
     const sleeping = this.#host.clock.sleep(RETRY_MS, limit).catch(() => {}).then(() => {
       isOver = true;
-      this.#ring();
+      this.#changed.notify();
     });
-    while (!isOver && this.#host.changes === changes) await this.#bell.promise;
+    await this.#changed.until(() => isOver || this.#host.changes !== changes);
     enough.abort();
     await sleeping;
   }

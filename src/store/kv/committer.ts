@@ -12,6 +12,7 @@
  * @module
  */
 
+import { Signal } from "../../base/signal.ts";
 import { LockstepError } from "../../protocol/errors.ts";
 import { isLocked, storeFault } from "./store_error.ts";
 import type { CommitOutcome, Operation } from "./operation.ts";
@@ -63,7 +64,7 @@ export class Committer {
   /** Until then they go one at a time. */
   #aloneUntil = -Infinity;
   #failure: LockstepError | null = null;
-  #freed: (() => void) | null = null;
+  readonly #freed = new Signal();
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -89,9 +90,8 @@ export class Committer {
     operation: Operation,
     committed?: (versionstamp: string) => void | Promise<void>,
   ): Promise<void> {
-    while (this.#inFlight >= IN_FLIGHT) {
-      await new Promise<void>((resolve) => this.#freed = resolve);
-    }
+    const isFree = () => this.#inFlight < IN_FLIGHT;
+    while (!isFree()) await this.#freed.until(isFree);
     this.#check();
     if (this.#inFlight === 0) this.#movedAt = performance.now();
     this.#inFlight++;
@@ -158,9 +158,7 @@ export class Committer {
       if (this.#newest === sent) this.#newest = null;
       this.#inFlight--;
       this.#movedAt = performance.now();
-      const freed = this.#freed;
-      this.#freed = null;
-      freed?.();
+      this.#freed.notify();
     }
   }
 

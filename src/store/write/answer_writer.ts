@@ -15,6 +15,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
+import { Signal } from "../../base/signal.ts";
 import { compareOrder, maxOrder, type Order } from "../../protocol/cursor.ts";
 import type { RowBatch } from "../../stream/row_reader.ts";
 import { RowCounter } from "../table/row_counter.ts";
@@ -34,7 +35,7 @@ export class AnswerWriter {
   readonly #clock: Clock;
   readonly #decider: Classifier;
   readonly #windows: WindowOptions;
-  readonly #room: WindowLimits;
+  readonly #limits: WindowLimits;
   #pending: Window;
   /** The last window of a stream that has just slowed down: still committed as gathered. */
   #gathered: Window | null = null;
@@ -55,8 +56,10 @@ export class AnswerWriter {
   #least: Order | null = null;
   #work: Promise<void> | null = null;
   #patience: AbortController | null = null;
-  #waiting: (() => void) | null = null;
-  #gate: Promise<void> | null = null;
+  /** Rows were handed out, a barrier was passed, or the work is done: who writes looks again. */
+  readonly #room = new Signal();
+  /** Barriers under way: what arrives meanwhile waits. */
+  #barriers = 0;
   #failure: unknown = null;
   #controller: WritableStreamDefaultController | null = null;
 
@@ -68,8 +71,8 @@ export class AnswerWriter {
     this.#decider = new Classifier(table, empty, options.observer.awaitsEvents);
     this.#pinned = table.meta.unsorted;
     this.#following = options.following;
-    this.#room = options.room ?? new WindowLimits();
-    this.#windows = this.#room.windowsOf(table, options.isTransformed);
+    this.#limits = options.room ?? new WindowLimits();
+    this.#windows = this.#limits.windowsOf(table, options.isTransformed);
     this.#pending = new Window(this.#windows);
   }
 
@@ -103,7 +106,8 @@ export class AnswerWriter {
     if (untold !== null && cursor !== null && compareOrder(cursor, untold) >= 0) {
       this.#table.untold = null;
     }
-    if (this.#table.mayHaveParts && !meta.exact) await this.#table.tidy();
+    // Parts that no row names yet may be those of a row on its way.
+    if (this.#table.mayHaveParts && !meta.exact) await this.paused(() => this.#table.tidy());
     if (!this.#table.meta.exact && this.#options.count) {
       this.#table.counter ??= new RowCounter(this.#table.store.writer, this.#table.name);
       this.#wake();
@@ -124,16 +128,15 @@ export class AnswerWriter {
 
   /** Runs something that must not run beside a commit; what arrives meanwhile waits. */
   async paused(action: () => Promise<void>): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#gate = promise;
+    this.#barriers++;
     try {
       // Before the flush, which would wake it again.
       this.#table.counter = null;
       await this.flush();
       await action();
     } finally {
-      this.#gate = null;
-      resolve();
+      this.#barriers--;
+      this.#room.notify();
     }
   }
 
@@ -160,7 +163,7 @@ export class AnswerWriter {
     if (this.#work !== null) this.#table.counter = null;
     const dropped = this.#drop();
     this.#patience?.abort();
-    this.#makeRoom();
+    this.#room.notify();
     // Where the pipe still runs, it would go on filling a window that nobody empties.
     this.#controller?.error(new Error("abandoned"));
     await this.#work?.catch(() => {});
@@ -179,7 +182,7 @@ export class AnswerWriter {
   }
 
   async #write(batch: RowBatch): Promise<void> {
-    if (this.#gate !== null) await this.#gate;
+    await this.#room.until(() => this.#barriers === 0);
     this.#check();
     if (batch.rows.length === 0 && batch.rejects.length === 0) return;
     this.#greatest = maxOrder(this.#greatest, batch.maxOrder);
@@ -193,10 +196,15 @@ export class AnswerWriter {
     this.isBlocking = true;
     while (this.#work !== null && this.#isCrowded() && !this.#abandoned) {
       if (this.#maySpill()) await this.#pending.spill();
-      else await new Promise<void>((resolve) => this.#waiting = resolve);
+      else await this.#room.until(() => this.#isReleased());
       this.#check();
     }
     this.isBlocking = false;
+  }
+
+  /** Whether who waits for room has something to do. */
+  #isReleased(): boolean {
+    return this.#work === null || this.#abandoned || !this.#isCrowded() || this.#maySpill();
   }
 
   /** The answer is out of order: what came so far is no prefix of it. */
@@ -209,23 +217,17 @@ export class AnswerWriter {
   }
 
   #isFull(): boolean {
-    return this.#room.isFull(this.#pending, this.#following);
+    return this.#limits.isFull(this.#pending, this.#following);
   }
 
   /** Whether the origin has to wait: what is gathered, and what is left to commit, is enough. */
   #isCrowded(): boolean {
-    return this.#isFull() || this.#room.isCrowded(this.#pending, this.#current);
+    return this.#isFull() || this.#limits.isCrowded(this.#pending, this.#current);
   }
 
   #maySpill(): boolean {
     const { rows } = this.#table.meta;
-    return !this.#following && this.#room.maySpill(this.#pending, rows);
-  }
-
-  #makeRoom(): void {
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    waiting?.();
+    return !this.#following && this.#limits.maySpill(this.#pending, rows);
   }
 
   /** Watches a gathering stream for quiet. */
@@ -277,7 +279,7 @@ export class AnswerWriter {
       return this.#drop();
     }).finally(() => {
       this.#work = null;
-      this.#makeRoom();
+      this.#room.notify();
       // What was written in the moment in between.
       if (this.#failure === null && !this.#pending.empty && this.#isDue()) this.#wake();
     });
@@ -288,9 +290,9 @@ export class AnswerWriter {
       while (!this.#pending.empty && this.#isDue()) {
         if (this.#abandoned) return;
         const { left, isPacked } = this.#pending;
-        if (this.#following && (left >= this.#room.behindRows || isPacked)) this.#fallBehind();
+        if (this.#following && (left >= this.#limits.behindRows || isPacked)) this.#fallBehind();
         const window = this.#take();
-        this.#makeRoom();
+        this.#room.notify();
         this.#current = window;
         try {
           await this.#commit(window);
@@ -381,7 +383,7 @@ export class AnswerWriter {
         if (sent !== undefined) await sent;
         if (decision.rows !== 0) this.#table.counter?.adjust(row.key, decision.rows);
       }
-      this.#makeRoom();
+      this.#room.notify();
     }
     this.#decider.end();
     if (window.superseded > 0) observer.counted("stale", window.superseded);

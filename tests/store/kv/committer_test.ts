@@ -44,6 +44,20 @@ class Bench implements Disposable {
   }
 }
 
+Deno.test("however many submit at once, each is sent, two at a time, and none waits for ever", async () => {
+  using bench = await Bench.open();
+  let most = 0;
+  let inFlight = 0;
+  using _hook = new CommitHook(
+    () => void (most = Math.max(most, ++inFlight)),
+    () => void inFlight--,
+  );
+  await Promise.all(Array.from({ length: 7 }, (_, number) => bench.submit(number)));
+  await bench.committer.idle();
+  assert.deepEqual(bench.told, [0, 1, 2, 3, 4, 5, 6]);
+  assert.equal(most, 2);
+});
+
 Deno.test("whatever commits of others come between, all is stored and told once, in order", async () => {
   const property = fc.asyncProperty(
     fc.array(fc.boolean(), { maxLength: 20 }),
