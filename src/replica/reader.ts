@@ -112,7 +112,7 @@ export class ReplicaReader implements Disposable {
       cursor,
       cursorTime: cursor === null ? null : orderTime(cursor)?.toISOString() ?? null,
       lastContact: lastContact === null ? null : new Date(lastContact).toISOString(),
-      ageSeconds: lastContact === null ? null : (systemClock.now() - lastContact) / 1000,
+      ageSeconds: lastContact === null ? null : Math.max(0, systemClock.now() - lastContact) / 1000,
       quarantined,
       writer: await holderOf(this.#store.reader, this.table),
     };

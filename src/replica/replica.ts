@@ -364,6 +364,6 @@ export class Replica {
       journal: this.#journal,
       reading: this.#loop.reading,
       hooks: this.#audience.hooks,
-    }, this.#clock.now());
+    });
   }
 }

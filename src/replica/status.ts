@@ -125,7 +125,10 @@ export interface TableStatus {
   readonly progress: number | null;
   /** The last time the origin gave a sign of life: headers, data, a heartbeat, a clean end. */
   readonly lastContact: string | null;
-  /** Seconds since the last contact. */
+  /**
+   * Seconds since the last contact, by the wall clock or the stopwatch, whichever says more: of a
+   * machine that was paused, or whose clock was set.
+   */
   readonly ageSeconds: number | null;
   /** Seconds between a live record's order (where it is a time) and its commit; null when unknown. */
   readonly lagSeconds: number | null;

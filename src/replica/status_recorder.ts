@@ -5,6 +5,7 @@
  * @module
  */
 
+import { ageMs, type Instant, instant, instantOf, timeOf } from "../base/age.ts";
 import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { formatOrder, orderTime } from "../protocol/cursor.ts";
@@ -32,7 +33,7 @@ export class StatusRecorder {
   #trouble: LockstepError | null = null;
   /** When the next attempt is due, while waiting; milliseconds since the Unix epoch. */
   nextAttempt: number | null = null;
-  #lastContact: number | null;
+  #contact: Instant | null;
   #lagMs: number | null = null;
   #warnings: readonly string[] = [];
   /** Answers in a row that held nothing but rows of the cursor's own order. */
@@ -44,7 +45,8 @@ export class StatusRecorder {
     this.#audience = audience;
     this.#clock = table.clock;
     this.#stateSince = table.clock.now();
-    this.#lastContact = table.meta.lastContact;
+    const { lastContact } = table.meta;
+    this.#contact = lastContact === null ? null : instantOf(lastContact, table.clock);
     this.observer = {
       counted: (outcome, records) => metrics.counted(outcome, records),
       committed: (event) => this.#committed(event),
@@ -74,7 +76,12 @@ export class StatusRecorder {
 
   /** The origin's last sign of life; milliseconds since the Unix epoch, null for none. */
   get lastContact(): number | null {
-    return this.#lastContact;
+    return this.#contact === null ? null : timeOf(this.#contact, this.#clock);
+  }
+
+  /** Milliseconds since then; null for never. */
+  get ageMs(): number | null {
+    return this.#contact === null ? null : ageMs(this.#contact, this.#clock);
   }
 
   /** From the last live record's order, where it is a time, to its commit; null when unknown. */
@@ -127,7 +134,7 @@ export class StatusRecorder {
 
   /** The origin gave a sign of life. */
   contact(): void {
-    this.#lastContact = this.#clock.now();
+    this.#contact = instant(this.#clock);
   }
 
   /** An answer came to its end: what was odd about it. */

@@ -48,11 +48,11 @@ function advice(
   return { reason: null, hint: null };
 }
 
-/** A snapshot of everything an operator wants to know; `now` in milliseconds. */
-export function tableStatus(sources: StatusSources, now: number): TableStatus {
+/** A snapshot of everything an operator wants to know. */
+export function tableStatus(sources: StatusSources): TableStatus {
   const { table, journal, reading } = sources;
   const { meta, cursor } = table;
-  const { metrics, lastContact, lagMs } = journal;
+  const { metrics, lastContact, ageMs, lagMs } = journal;
   const head = reading?.asked.head ?? null;
   const sweep = sweepStatus(meta);
   const rate = metrics.sample();
@@ -70,7 +70,7 @@ export function tableStatus(sources: StatusSources, now: number): TableStatus {
     head: head === null ? null : formatOrder(head),
     progress: journal.isLive ? null : reading?.progress ?? null,
     lastContact: iso(lastContact),
-    ageSeconds: lastContact === null ? null : (now - lastContact) / 1000,
+    ageSeconds: ageMs === null ? null : ageMs / 1000,
     lagSeconds: lagMs === null ? null : lagMs / 1000,
     recordsPerSecond: rate,
     records: metrics.records(),

@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import type { Clock } from "../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 
 interface Sleeper {
   readonly due: number;
@@ -132,6 +132,26 @@ export class HandClock implements Clock {
       if (sleeper.due <= end && (first === null || sleeper.due < first.due)) first = sleeper;
     }
     return first;
+  }
+}
+
+/** The machine's own time, whose wall clock steps at will. */
+export class SteppingClock implements Clock {
+  readonly random = systemClock.random;
+  readonly sleep = systemClock.sleep;
+  #leadMs = 0;
+
+  now(): number {
+    return systemClock.now() + this.#leadMs;
+  }
+
+  monotonic(): number {
+    return systemClock.monotonic();
+  }
+
+  /** Steps the wall clock alone by `ms`. */
+  stepWall(ms: number): void {
+    this.#leadMs += ms;
   }
 }
 

@@ -85,7 +85,7 @@ export function unitText(given: readonly TypedOption[], options: UnitOptions = {
     // At most ten starts in ten minutes; then it stays failed, for a person to look.
     ...(needs.once ? [] : ["StartLimitIntervalSec=10min", "StartLimitBurst=10"]),
     "",
-    "[SystemdReporter]",
+    "[Service]",
     ...lifecycle(needs.once),
     `ExecStart=${commandLine(options.executable ?? EXECUTABLE, needs.words)}`,
     `EnvironmentFile=${optional ? "-" : ""}${environmentFile}`,
