@@ -17,6 +17,9 @@ export type Order = number | bigint | string;
 /** A table has one kind of order for ever. */
 export type OrderKind = "number" | "string";
 
+/** How a table's orders compare: by value, as instants, or by code unit. */
+export type OrderType = "number" | "time" | "text";
+
 /** Which of the two kinds an order is; a bigint is a number. */
 export function orderKind(order: Order): OrderKind {
   return typeof order === "string" ? "string" : "number";
@@ -172,4 +175,58 @@ export function orderTime(order: Order): Date | null {
     }
   }
   return null;
+}
+
+/** Orders a year from now and more are as likely counters as times. */
+const NEAR_MS = 366 * 86_400_000;
+
+/** Units in which numbers count time: how many of them make a second. */
+const UNITS_PER_SECOND = [1, 1e3, 1e6, 1e9] as const;
+
+/**
+ * The unit, as so many in a second, in which a number is a time near `nowMs`; `null` where it is
+ * near it in none. The ranges of the units don't meet, so that at most one fits.
+ *
+ * @param nearMs how far from now a time may lie, in milliseconds
+ */
+export function instantUnit(
+  order: number | bigint,
+  nowMs: number,
+  nearMs = NEAR_MS,
+): number | null {
+  const value = Number(order);
+  return UNITS_PER_SECOND.find((unit) => Math.abs(value / unit * 1000 - nowMs) <= nearMs) ?? null;
+}
+
+/**
+ * The instant of an order, in milliseconds since the epoch, where it is known to be one; else null.
+ *
+ * An order of type `time` is one for certain. A number is one only where it lies near `nowMs` when
+ * read as seconds, milliseconds, microseconds or nanoseconds: a counter may look like any year.
+ * To tell the time of a number far from now (a record dated 2099), take the unit of other orders
+ * of the same table by {@linkcode instantUnit}.
+ *
+ * @param nowMs the origin's own clock where it tells, in milliseconds since the epoch
+ * @param nearMs how far from `nowMs` a number may lie; default a year
+ *
+ * @example
+ * ```ts
+ * import { orderInstant } from "./cursor.ts";
+ * const now = Date.UTC(2026, 0, 31, 12);
+ * console.assert(orderInstant(now / 1000 + 1, "number", now) === now + 1000);
+ * console.assert(orderInstant(2_000_000_000, "number", now) === null);
+ * console.assert(orderInstant("2099-01-01T00:00:00", "time", now) === Date.UTC(2099));
+ * ```
+ */
+export function orderInstant(
+  order: Order,
+  type: OrderType | null,
+  nowMs: number,
+  nearMs = NEAR_MS,
+): number | null {
+  if (type === "text") return null;
+  // A table without a type has texts that may be times.
+  if (typeof order === "string") return isoMilliseconds(order);
+  const unit = instantUnit(order, nowMs, nearMs);
+  return unit === null ? null : Number(order) / unit * 1000;
 }

@@ -3,8 +3,10 @@ import fc from "fast-check";
 import {
   compareOrder,
   formatOrder,
+  instantUnit,
   maxOrder,
   type Order,
+  orderInstant,
   orderKind,
   orderTime,
   parseOrder,
@@ -160,4 +162,18 @@ Deno.test("an order that is no time isn't shown as one", () => {
   for (const order of [0, 998, -1769860800, 5n ** 40n, "", "998", "2026-13-01", "row-17"]) {
     assert.equal(orderTime(order), null);
   }
+});
+
+Deno.test("a number is an instant only near the origin's now, a time always", () => {
+  const now = Date.UTC(2026, 10, 25, 9);
+  for (const unit of [1, 1e3, 1e6, 1e9]) {
+    const order = (now / 1000 + 3) * unit;
+    assert.equal(instantUnit(order, now), unit);
+    assert.equal(orderInstant(order, "number", now), now + 3000);
+    assert.equal(orderInstant(BigInt(order), "number", now), now + 3000);
+  }
+  assert.equal(orderInstant(2_000_000_000, "number", now), null);
+  assert.equal(orderInstant(998, "number", now), null);
+  assert.equal(orderInstant("2099-01-01T00:00:00", "time", now), Date.UTC(2099));
+  assert.equal(orderInstant("2099-01-01T00:00:00", "text", now), null);
 });
