@@ -29,7 +29,7 @@ Deno.test("a machine that was paused is stale until its origin is heard of again
   assert.match(text, /stale: last contact 360\d\.\d s ago/);
   // A record is a word of the origin's.
   origin.table.put({ id: 2 });
-  await replica.reached(1002);
+  await replica.reached(1001);
   assert.equal((await readyz())[0], 200);
   // Set back, the clock makes nothing fresher, and nothing staler either.
   clock.stepWall(-2 * HOUR_MS);
