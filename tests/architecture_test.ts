@@ -165,6 +165,13 @@ Deno.test("no field holds the only resolver of a promise: a second waiter would 
   }
 });
 
+Deno.test("one file alone makes a table's stored state from another", () => {
+  for (const { file, text } of sources) {
+    if (file === "store/table/table_state.ts") continue;
+    assert.doesNotMatch(withoutComments(text), /\.\.\.(?:[\w.#]*\.)?meta\b/, file);
+  }
+});
+
 Deno.test("the data set of the demo is none of the program's imports, nor are the tests' tools", () => {
   for (const { file, imports } of sources) {
     for (const specifier of imports) {

@@ -10,6 +10,7 @@ import { LockstepError } from "../protocol/errors.ts";
 import type { AnswerWriter } from "../store/write/answer_writer.ts";
 import { isSweepAllowed, sizeSweep, sweep } from "../store/write/sweep.ts";
 import type { Table } from "../store/table/table.ts";
+import { ofGeneration, resyncSized, sweepBegan } from "../store/table/table_state.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
 import { type ReplicatorOptions, TOMBSTONE_TTL_MS } from "./options.ts";
 import type { AnswerStats } from "./answer_stats.ts";
@@ -69,7 +70,7 @@ export class Resync {
       this.#wanted = null;
       // Only now: a crash before the resync has begun must not forget what it is for.
       const generation = this.#generation ?? table.meta.generation ?? null;
-      table.meta = { ...table.meta, generation };
+      table.become(ofGeneration(table.meta, generation));
       this.#journal.enter("released");
       this.#journal.enter("behind");
     }
@@ -95,7 +96,7 @@ export class Resync {
     if (generation === null || generation === known) return;
     this.#generation = generation;
     if (known === null || (meta.cursor === null && meta.floor === null)) {
-      this.#table.meta = { ...meta, generation };
+      this.#table.become(ofGeneration(meta, generation));
       return;
     }
     await body?.cancel().catch(() => {});
@@ -124,17 +125,14 @@ export class Resync {
     const limit = this.#options.shrinkLimit ?? 0.5;
     const isEmpty = reading.rows === 0 && table.meta.cursor === null;
     const isAllowed = isWhole && isSweepAllowed(size, limit) && !(isEmpty && size.of > 0);
-    const counted = { ...resync, wouldRemove: size.gone, of: size.of };
-    await table.save({ rows: size.of, exact: true });
+    await table.save(resyncSized(table.meta, size, isAllowed ? "removing" : "held"));
     if (!isAllowed) {
-      await table.save({ resync: { ...counted, phase: "held" } });
       log.warn(
         "{table}: the sweep is held: the origin's answer would remove {gone} of {of} rows; approve it, or mend the origin and resync",
         { table: table.name, ...size },
       );
       return;
     }
-    await table.save({ resync: { ...counted, phase: "removing" } });
     await this.remove();
   }
 
@@ -145,7 +143,7 @@ export class Resync {
     this.#approved = false;
     if (resync === null) return;
     if (resync.phase !== "removing") {
-      await table.save({ resync: { ...resync, phase: "removing" } });
+      await table.save(sweepBegan(table.meta));
     }
     const ttl = this.#options.tombstoneTtlMs ?? TOMBSTONE_TTL_MS;
     const removed = await sweep(table, resync.began, this.#journal.observer, ttl);

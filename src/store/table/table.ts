@@ -16,22 +16,23 @@ import { storeFault } from "../kv/store_error.ts";
 import { changePrefix, changeStateKey, cursorKey, hookKey, rowPrefix } from "../kv/keys.ts";
 import { collectParts, dropVersion, hasParts } from "../kv/large_rows.ts";
 import { Lease } from "./lease.ts";
-import type { HookMark, OriginIdentity, ResyncMark, TableMeta } from "../kv/stored_values.ts";
+import type { HookMark, TableMeta } from "../kv/stored_values.ts";
+import {
+  type Admission,
+  admitted,
+  contacted,
+  recovered,
+  resyncBegan,
+  sameIdentity,
+  withCursor,
+} from "./table_state.ts";
 import { Operation } from "../kv/operation.ts";
 import { SeenRejects } from "./quarantine.ts";
 import type { Store } from "../kv/open_store.ts";
 
 /** What a table is opened with. */
-export interface TableOptions {
-  readonly table: string;
+export interface TableOptions extends Admission {
   readonly shape: RecordShape;
-  readonly origin: OriginIdentity;
-  /** Where to start in a store that has no cursor; null for `0`. */
-  readonly since: Order | null;
-  /** Keep rows and cursor under a new URL. */
-  readonly adopt: boolean;
-  /** Accept any origin: the table is about to be resynced. */
-  readonly resync: boolean;
   readonly statusUrl: string | null;
   /** Keep a change index; without, one that is there is removed. */
   readonly feed?: boolean;
@@ -42,56 +43,6 @@ export interface TableOptions {
 
 /** Serialised size of the cursor's value at most, for the limits. */
 const META_BYTES = 8192;
-
-function sameIdentity(a: OriginIdentity, b: OriginIdentity, alsoUrl: boolean): boolean {
-  return a.orderBy === b.orderBy && a.key.join("\0") === b.key.join("\0") &&
-    (!alsoUrl || a.url === b.url);
-}
-
-function describe({ url, key, orderBy }: OriginIdentity): string {
-  return `${url} (key ${key.join(",")}, ordered by ${orderBy})`;
-}
-
-/** The stored state under the given options, or a refusal. */
-function admit(found: TableMeta | null, options: TableOptions, path: string): TableMeta {
-  const { origin, table } = options;
-  const fresh: TableMeta = {
-    cursor: options.since,
-    floor: null,
-    high: null,
-    origin,
-    rows: 0,
-    exact: true,
-    changes: 0,
-    quarantined: 0,
-    lastContact: null,
-    unsorted: false,
-    resync: null,
-  };
-  if (found === null) return fresh;
-  // A store of an older layout lacks what came later.
-  const stored: TableMeta = { ...fresh, ...found };
-  if (sameIdentity(stored.origin, origin, true)) return stored;
-  if (options.adopt && sameIdentity(stored.origin, origin, false)) {
-    return { ...stored, origin, generation: null };
-  }
-  if (options.resync) {
-    const sameFields = sameIdentity(stored.origin, origin, false);
-    // Orders of another field can't be compared with ours; the resync compares nothing old.
-    return sameFields
-      ? { ...stored, origin }
-      : { ...stored, origin, high: null, cursor: null, floor: null };
-  }
-  throw new LockstepError(
-    `table ${table} in ${path} is a copy of ${describe(stored.origin)}, not of ${describe(origin)}`,
-    {
-      kind: "foreign-store",
-      retry: "never",
-      hint:
-        "use another --table or --kv; or --adopt if the origin has only moved; or --resync to replace the rows by this origin's",
-    },
-  );
-}
 
 /** One table of a store, open for writing. */
 export class Table {
@@ -105,8 +56,6 @@ export class Table {
   counter: RowCounter | null = null;
   /** Versions of large rows that the operations on their way replace or delete. */
   replaced: string[] = [];
-  /** As it will be written with the next operation. */
-  meta: TableMeta;
   /** Whether large rows may be about, whose parts need looking after. */
   mayHaveParts: boolean;
   /**
@@ -125,6 +74,7 @@ export class Table {
   /** Removes an index that is kept no longer. */
   #dropping: { readonly stop: AbortController; readonly done: Promise<void> } | null = null;
   readonly #lease: Lease;
+  #state: TableMeta;
   #savedCursor: Order | null;
   #savedChanges: number;
 
@@ -141,7 +91,7 @@ export class Table {
     this.store = store;
     this.clock = options.clock;
     this.#lease = lease;
-    this.meta = meta;
+    this.#state = meta;
     this.untold = meta.high;
     this.rejects = rejects;
     this.mayHaveParts = mayHaveParts;
@@ -165,15 +115,15 @@ export class Table {
     let lease: Lease | null = null;
     try {
       // Refused before the lease is taken: a wrong option must not disturb a running holder.
-      admit((await kv.get<TableMeta>(cursorKey(name))).value, options, store.path);
+      admitted((await kv.get<TableMeta>(cursorKey(name))).value, options, store.path);
       lease = await Lease.take(kv, name, store.path, options.statusUrl, options.clock);
       const stored = (await kv.get<TableMeta>(cursorKey(name))).value;
-      const meta = admit(stored, options, store.path);
+      const meta = admitted(stored, options, store.path);
       const rejects = meta.quarantined > 0 ? await SeenRejects.load(kv, name) : new SeenRejects();
       const table = new Table(store, options, lease, meta, rejects, await hasParts(kv, name));
       await table.tidy();
       // Said at once: where nothing else is to be written, the next start would refuse the store.
-      if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save({});
+      if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save();
       if (options.feed) {
         const isOther = stored !== null && !sameIdentity(stored.origin, meta.origin, false);
         const isNew = stored === null && await table.isEmpty();
@@ -184,6 +134,16 @@ export class Table {
       await lease?.release().catch(() => {});
       throw storeFault(store.path, error);
     }
+  }
+
+  /** The state as it will be written with the next operation. */
+  get meta(): TableMeta {
+    return this.#state;
+  }
+
+  /** Takes a state that `table_state.ts` has made of the present one. */
+  become(state: TableMeta): void {
+    this.#state = state;
   }
 
   /** The greatest order up to which everything is durably stored. */
@@ -204,7 +164,7 @@ export class Table {
   /** Adds the table's state to an operation, with the given cursor. */
   sign(operation: Operation, cursor: Order | null): void {
     this.index?.sign(operation);
-    operation.set(cursorKey(this.name), { ...this.meta, cursor }, META_BYTES);
+    operation.set(cursorKey(this.name), withCursor(this.meta, cursor), META_BYTES);
   }
 
   /** A run of commits begins. */
@@ -220,11 +180,6 @@ export class Table {
     this.#isRunning = false;
   }
 
-  /** Lets the cursor move with the next operation: everything up to it is durable. */
-  advance(cursor: Order | null): void {
-    this.meta = { ...this.meta, cursor };
-  }
-
   /** To be called when an operation that was signed with these is durable. */
   signed(cursor: Order | null, changes: number): void {
     this.#savedCursor = cursor;
@@ -233,13 +188,13 @@ export class Table {
     this.onSigned?.();
   }
 
-  /** Changes the state and writes it at once. Returns the commit's versionstamp. */
-  save(change: Partial<TableMeta>): Promise<string> {
-    return this.#save(change, () => {});
+  /** Takes a state, the present one without, and writes it at once. Returns the versionstamp. */
+  save(state: TableMeta = this.#state): Promise<string> {
+    this.#state = state;
+    return this.#save(() => {});
   }
 
-  async #save(change: Partial<TableMeta>, add: (operation: Operation) => void): Promise<string> {
-    this.meta = { ...this.meta, ...change };
+  async #save(add: (operation: Operation) => void): Promise<string> {
     const { cursor, changes } = this.meta;
     const operation = this.operation();
     add(operation);
@@ -255,10 +210,9 @@ export class Table {
 
   /** Begins a resync: from here on the origin's word replaces what it has not confirmed. */
   async beginResync(reason: string): Promise<void> {
-    const began = await this.save({});
+    const began = await this.save();
     this.index?.resyncBegins(this.meta.cursor);
-    const resync: ResyncMark = { began, reason, phase: "reading", wouldRemove: null, of: null };
-    await this.save({ resync, cursor: null, floor: null });
+    await this.save(resyncBegan(this.meta, began, reason));
   }
 
   /** After a failed commit: forget what was on its way and read the state as it is stored. */
@@ -266,15 +220,8 @@ export class Table {
     await this.committer.reset();
     try {
       const { value } = await this.store.writer.get<TableMeta>(cursorKey(this.name));
-      // What was on its way may or may not be stored: rows are compared, and counted anew.
-      const high = maxOrder(this.meta.high, value?.high ?? null);
-      this.meta = {
-        // Nothing was ever stored: nothing was ever counted, either.
-        ...(value ?? { ...this.meta, cursor: this.#savedCursor, rows: 0, quarantined: 0 }),
-        high,
-        exact: false,
-        origin: this.meta.origin,
-      };
+      this.#state = recovered(this.meta, value, this.#savedCursor);
+      const { high } = this.meta;
       this.untold = high;
       this.isLateUntold = true;
       this.#isRunning = false;
@@ -308,10 +255,10 @@ export class Table {
   async beat(lastContact: number | null): Promise<void> {
     const now = this.clock.now();
     if (lastContact !== null && lastContact !== this.meta.lastContact) {
-      this.meta = { ...this.meta, lastContact };
+      this.#state = contacted(this.meta, lastContact);
       // Readers in other processes want to know; a commit that is under way tells them anyway.
       if (this.committer.isIdle) {
-        await this.#save({}, (operation) => this.#lease.sign(operation, now));
+        await this.#save((operation) => this.#lease.sign(operation, now));
         return;
       }
     }

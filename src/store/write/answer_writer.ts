@@ -26,6 +26,7 @@ import { WindowLimits } from "./window_limits.ts";
 import { WindowCommit } from "./window_commit.ts";
 import type { AnswerWriterOptions } from "./answer_writer_options.ts";
 import type { Table } from "../table/table.ts";
+import { aboutToWrite, caughtUp, counted, covered, heldBack } from "../table/table_state.ts";
 import { Window, type WindowOptions } from "./window.ts";
 
 /** Rows of a table that one answer of the origin holds, on their way into the store. */
@@ -96,7 +97,7 @@ export class AnswerWriter {
     const { meta } = this.#table;
     const cursor = maxOrder(meta.cursor, this.#greatest);
     if (cursor !== meta.cursor || meta.unsorted !== this.#sawInversion) {
-      await this.#table.save({ cursor, unsorted: this.#sawInversion });
+      await this.#table.save(caughtUp(meta, this.#greatest, this.#sawInversion));
     }
     this.#pinned = false;
     // All of it is here: an inversion that comes later can't take the cursor back behind it.
@@ -212,8 +213,7 @@ export class AnswerWriter {
     this.#sawInversion = true;
     if (this.#pinned) return;
     this.#pinned = true;
-    const { meta } = this.#table;
-    this.#table.meta = { ...meta, cursor: this.#decider.start, unsorted: true };
+    this.#table.become(heldBack(this.#table.meta, this.#decider.start));
   }
 
   #isFull(): boolean {
@@ -308,7 +308,7 @@ export class AnswerWriter {
         return;
       }
       await this.#table.committer.idle();
-      if (!this.#isSettled()) await this.#table.save({});
+      if (!this.#isSettled()) await this.#table.save();
       await this.#table.dropReplaced();
       this.#gathered = null;
       if (this.#pending.empty || !this.#isDue()) {
@@ -349,19 +349,14 @@ export class AnswerWriter {
     // Told to stop meanwhile: what was counted is out of date.
     if (rows === null || this.#table.counter !== counter) return;
     this.#table.counter = null;
-    await this.#table.save({ rows, exact: true });
+    await this.#table.save(counted(this.#table.meta, rows));
   }
 
   async #commit(window: Window): Promise<void> {
     const table = this.#table;
     const { observer } = this.#options;
     const manner = { isFollowed: this.#isFollowed(window), isOrdered: window.ascending };
-    // Before the first of them is written: what a crash leaves of the window is compared later.
-    table.meta = { ...table.meta, high: maxOrder(table.meta.high, window.maxOrder) };
-    if (table.meta.cursor === null) {
-      const floor = this.#pinned ? null : table.meta.floor ?? this.#least;
-      table.meta = { ...table.meta, floor };
-    }
+    table.become(aboutToWrite(table.meta, window.maxOrder, this.#least, !this.#pinned));
     this.#decider.begin(window);
     const run = new WindowCommit(table, observer, this.#options.tombstoneTtlMs);
     for (const reject of window.rejects) {
@@ -389,7 +384,7 @@ export class AnswerWriter {
     if (window.superseded > 0) observer.counted("stale", window.superseded);
     const target = maxOrder(table.meta.cursor, window.maxOrder);
     await run.end(this.#pinned ? table.meta.cursor : target, () => {
-      if (!this.#pinned) table.advance(target);
+      if (!this.#pinned) table.become(covered(table.meta, target));
     });
   }
 }

@@ -10,6 +10,7 @@ import { HighWater } from "./high_water.ts";
 import { lookUp } from "../read/lookup.ts";
 import { decide, type Decision } from "../read/last_writer_wins.ts";
 import type { Table } from "../table/table.ts";
+import { guessed } from "../table/table_state.ts";
 import type { Window } from "./window.ts";
 
 /** How a window is committed. */
@@ -98,7 +99,7 @@ export class Classifier {
   #guess(): void {
     this.#frontier.forgetKeys();
     this.#table.counter = null;
-    if (this.#table.meta.exact) this.#table.meta = { ...this.#table.meta, exact: false };
+    this.#table.become(guessed(this.#table.meta));
   }
 
   /** A row that is stored already, but perhaps without anybody having been told, is told again. */

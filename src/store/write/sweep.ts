@@ -16,6 +16,7 @@ import { rowPrefix, tombstoneKey, tombstonePrefix } from "../kv/keys.ts";
 import type { Tombstone } from "../kv/stored_values.ts";
 import { WindowCommit, type WindowCommitObserver } from "./window_commit.ts";
 import type { Table } from "../table/table.ts";
+import { resyncEnded } from "../table/table_state.ts";
 
 /** Rows read at a time. */
 const PAGE_ROWS = 500;
@@ -121,7 +122,7 @@ export async function sweep(
   }
   await table.committer.idle();
   table.index?.resyncEnds(table.meta.cursor);
-  await table.save({ resync: null, high: table.meta.cursor });
+  await table.save(resyncEnded(table.meta));
   await table.tidy();
   return removed;
 }

@@ -19,6 +19,7 @@ import type { Operation } from "../kv/operation.ts";
 import type { Decision, Outcome } from "../read/last_writer_wins.ts";
 import { QUARANTINE_ENTRY_BYTES, QUARANTINE_KEPT } from "../table/quarantine.ts";
 import type { Table } from "../table/table.ts";
+import { changed, quarantinedOne } from "../table/table_state.ts";
 
 /** Serialised size of a tombstone's own fields. */
 const TOMBSTONE_BYTES = 256;
@@ -94,7 +95,7 @@ export class WindowCommit {
       cursor: table.meta.cursor,
     };
     if (!this.#operation.fits(2, QUARANTINE_ENTRY_BYTES, 256)) await this.#send(table.meta.cursor);
-    table.meta = { ...table.meta, quarantined: number };
+    table.become(quarantinedOne(table.meta));
     this.#operation.set(quarantineKey(table.name, number), entry, QUARANTINE_ENTRY_BYTES);
     const oldest = number - QUARANTINE_KEPT;
     if (oldest > 0) this.#operation.delete(quarantineKey(table.name, oldest));
@@ -247,9 +248,8 @@ export class WindowCommit {
     // What nobody wants to be told of is not held until it is durable.
     const told = this.#observer.wantsEvents() ? this.#told : [];
     const outcomes = this.#outcomes;
-    const changed = table.meta.changes + this.#changed;
-    const rows = Math.max(0, table.meta.rows + this.#rows);
-    table.meta = { ...table.meta, rows, changes: changed };
+    table.become(changed(table.meta, this.#rows, this.#changed));
+    const { changes } = table.meta;
     this.#rows = 0;
     this.#changed = 0;
     this.#operation = table.operation();
@@ -259,7 +259,7 @@ export class WindowCommit {
     end?.plan?.finish(operation);
     table.sign(operation, cursor);
     await table.committer.submit(operation, async () => {
-      table.signed(cursor, changed);
+      table.signed(cursor, changes);
       this.#count(outcomes);
       if (told.length > 0) {
         await this.#observer.committed({ table: table.name, changes: told.map(changeOf), cursor });

@@ -256,11 +256,11 @@ Deno.test("rows that don't follow from their stored values stay in memory as the
 
 Deno.test("records of a large window are counted as they become durable", async () => {
   await using store = await TempStore.create();
-  const rows = someRows(1, 10_000, true);
+  const rows = someRows(1, 40_000, true);
   const counts: number[] = [];
   {
-    await using filling = await Filling.begin(store.path, { rows: 20_000 });
-    using _hook = new CommitHook(() => void counts.push(sum(filling.outcomes)));
+    await using filling = await Filling.begin(store.path, { rows: 80_000 });
+    using _hook = new CommitHook(() => {}, () => void counts.push(sum(filling.outcomes)));
     await filling.write(rows);
     assert.equal(sum(filling.outcomes), rows.length);
   }
