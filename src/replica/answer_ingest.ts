@@ -114,6 +114,7 @@ export class AnswerIngest {
         metrics.bytes += batch.bytes;
         if (batch.bytes > 0) journal.contact();
         this.reading.add(batch, clock.monotonic());
+        this.#parts.resync.arrived(batch);
       },
     });
     const over = new AbortController();
@@ -134,7 +135,7 @@ export class AnswerIngest {
 
   /** Notices when an answer that stays open has brought everything there was. */
   async #watch(over: AbortSignal, enough: () => void): Promise<void> {
-    const { config: { clock, options }, journal, resync } = this.#parts;
+    const { config: { clock, options }, journal } = this.#parts;
     let proven = false;
     let blocked = -Infinity;
     over.addEventListener("abort", () => this.#news.notify(), { once: true });
@@ -154,7 +155,6 @@ export class AnswerIngest {
       } else if (!journal.isLive && (isQuiet || this.reading.isFresh || proven)) {
         await this.#reached("quiet");
       }
-      if (resync.isApproved) await this.#sink.paused(() => resync.remove());
       if (journal.isLive && options.once) enough();
       if (journal.isLive) await this.#whileLive(proven, over);
     }
@@ -175,7 +175,7 @@ export class AnswerIngest {
   async #reached(proof: Proof): Promise<void> {
     const { journal, resync } = this.#parts;
     await this.#sink.caughtUp();
-    await resync.reached(this.reading, this.#sink, proof);
+    await resync.reached(this.reading.rows, this.#sink, proof);
     journal.enter(resync.isHeld ? "held" : "caught-up");
   }
 }

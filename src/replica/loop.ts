@@ -15,7 +15,7 @@ import {
   parseOrder,
   rewind,
 } from "../protocol/cursor.ts";
-import type { LockstepError } from "../protocol/errors.ts";
+import { LockstepError } from "../protocol/errors.ts";
 import { storeFault } from "../store/kv/store_error.ts";
 import { AnswerIngest, type TableParts } from "./answer_ingest.ts";
 import { AnswerStats } from "./answer_stats.ts";
@@ -63,10 +63,10 @@ export class Loop implements Disposable {
 
   /** Goes round until the signal aborts or, with `once`, until up to date. */
   async run(signal: AbortSignal): Promise<void> {
-    const { config: { options }, journal } = this.#parts;
+    const { config: { options }, journal, resync } = this.#parts;
     while (!signal.aborted) {
       const failure = await this.#attempt(signal);
-      const isDone = options.once && failure === null && journal.isLive;
+      const isDone = options.once && failure === null && journal.isLive && !resync.isPending;
       if (signal.aborted || isDone) return;
       await this.#pause(failure, signal);
     }
@@ -75,12 +75,6 @@ export class Loop implements Disposable {
   /** Goes round at once: cuts a pause, or the answer that is being read, short. */
   interrupt(): void {
     this.#interrupt.abort();
-  }
-
-  /** A sweep was approved: it is carried out beside the answer, or before the next one. */
-  approved(): void {
-    if (this.#intake === null) this.interrupt();
-    else this.#intake.look();
   }
 
   /** Closes what the origin is asked with. */
@@ -99,6 +93,8 @@ export class Loop implements Disposable {
       await this.#exchange(stop);
       return null;
     } catch (error) {
+      // An origin that only asks for a pause goes on where it was.
+      if (!(error instanceof LockstepError && error.status === 429)) resync.cut();
       if (stop.aborted) return null;
       const failure = storeFault(table.store.path, error);
       // Whatever broke off a commit: what is stored is looked up before anything is written.
@@ -117,18 +113,21 @@ export class Loop implements Disposable {
 
   async #exchange(stop: AbortSignal): Promise<void> {
     const { config: { endpoint, clock }, table, journal, resync } = this.#parts;
-    const { cursor } = table.meta;
-    const since = this.#rewound(cursor);
+    const { start, floor } = table.meta;
+    const isFromBeginning = resync.isFromBeginning;
+    const cursor = isFromBeginning ? null : table.meta.cursor;
+    const since = isFromBeginning ? start : this.#rewound(cursor);
     journal.enter("connect");
-    const from = since ?? table.meta.floor ?? 0;
+    const from = since ?? (isFromBeginning ? null : floor) ?? 0;
     const answer = await connect(endpoint, from, this.#connectOptions(), clock, stop);
     journal.metrics.connections++;
     this.#backoff.answered();
     journal.contact();
     journal.enter("answered");
-    const kind = cursor === null ? undefined : orderKind(cursor);
+    const kind = since === null ? undefined : orderKind(since);
     const head = headOf(answer, kind);
     await resync.checkGeneration(answer);
+    await resync.answered();
     const isEmpty = answer.head === "";
     const reading = new AnswerStats({ since, cursor, head, isEmpty, date: answer.date });
     const intake = new AnswerIngest(this.#parts, reading, await table.isEmpty());
@@ -148,7 +147,8 @@ export class Loop implements Disposable {
     if (failure.retry === "never") throw failure;
     // An origin that has forgotten what came before 0, too, is not to be helped by another try.
     const { cursor, floor } = table.meta;
-    const isResync = failure.retry === "resync" && (cursor !== null || floor !== null);
+    const isResync = failure.retry === "resync" && !resync.isFromBeginning &&
+      (cursor !== null || floor !== null);
     if (isResync) resync.request(failure.message);
     const wait = this.#backoff.failed(
       failure.retry === "resync" && !isResync ? { retry: "slow" } : failure,

@@ -103,7 +103,7 @@ export class Replica {
     this.#open = table;
     this.#audience = new CommitListeners(name, options.onCommit, hooks);
     this.#journal = new StatusRecorder(table, metrics, this.#audience);
-    this.#resync = new Resync(table, this.#journal, options);
+    this.#resync = new Resync(table, this.#journal, options, () => this.#loop.interrupt());
     this.#loop = new Loop({ config, table, journal: this.#journal, resync: this.#resync });
     this.#heartbeat = new Heartbeat(table, this.#journal);
     table.onSigned = () => this.#audience.progressed();
@@ -192,7 +192,7 @@ export class Replica {
   /** Lets a held sweep go ahead. Returns false when none is held. */
   approveSweep(): boolean {
     if (!this.#resync.approve()) return false;
-    this.#loop.approved();
+    this.#loop.interrupt();
     return true;
   }
 
@@ -363,6 +363,7 @@ export class Replica {
       table: this.#open,
       journal: this.#journal,
       reading: this.#loop.reading,
+      resync: this.#resync,
       hooks: this.#audience.hooks,
     });
   }

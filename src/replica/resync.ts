@@ -1,87 +1,156 @@
 /**
- * A table's resync, from the wish for one to the sweep at its end.
+ * A table's resync: carries out what {@linkcode nextResync} decides.
  *
  * @module
  */
 
 import { logger } from "../base/log.ts";
 import type { Answer } from "../origin/connect.ts";
+import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
+import type { ResyncHeld } from "../store/kv/stored_values.ts";
 import type { AnswerWriter } from "../store/write/answer_writer.ts";
-import { isSweepAllowed, sizeSweep, sweep } from "../store/write/sweep.ts";
+import { RemovedRows } from "../store/write/removed_rows.ts";
+import { SeenKeys } from "../store/write/seen_keys.ts";
+import { type Evidence, RowsNotSavedError, sizeSweep, sweep } from "../store/write/sweep.ts";
 import type { Table } from "../store/table/table.ts";
-import { ofGeneration, resyncSized, sweepBegan } from "../store/table/table_state.ts";
+import { ofGeneration, resyncEnded, resyncMoved, resyncSized } from "../store/table/table_state.ts";
+import type { RowBatch } from "../stream/row_reader.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
 import { type ReplicatorOptions, TOMBSTONE_TTL_MS } from "./options.ts";
-import type { AnswerStats } from "./answer_stats.ts";
+import { MOST_CUTS, nextResync, restoredResync, type ResyncEvent } from "./resync_state.ts";
 
 const log = logger("replica");
 
 /** How much is proved by what made an answer count as complete. */
 export type Proof = "whole" | "cut-possible" | "quiet";
 
+/** Reasons of rejected records that are no row of any table. */
+const NO_ROWS: readonly string[] = ["not an object", "no key"];
+
+/** What one uncut chain of answers has brought. */
+interface Chain {
+  readonly seen: SeenKeys;
+  records: number;
+  unreadable: number;
+  greatest: Order | null;
+  /** The order that the answer has to bring again, to be the next page; null once it has. */
+  awaited: Order | null;
+}
+
 export class Resync {
   readonly #table: Table;
   readonly #journal: StatusRecorder;
   readonly #options: ReplicatorOptions;
+  /** Has the origin asked anew at once. */
+  readonly #askAgain: () => void;
   /** Why a resync is to begin with the next request; null for none. */
-  #wanted: string | null;
+  #requested: string | null;
   /** The held sweep may go ahead. */
-  #approved = false;
+  #isApproved = false;
   /** The generation that the origin told last. */
   #generation: string | null = null;
+  /** The chain that is being read; null where none is, or where it was cut. */
+  #chain: Chain | null = null;
+  /** What a first chain has brought, while a second decides on the rest. */
+  #first: Chain | null = null;
 
-  constructor(table: Table, journal: StatusRecorder, options: ReplicatorOptions) {
+  /** @param askAgain has the origin asked anew at once */
+  constructor(
+    table: Table,
+    journal: StatusRecorder,
+    options: ReplicatorOptions,
+    askAgain: () => void,
+  ) {
+    this.#askAgain = askAgain;
     this.#table = table;
     this.#journal = journal;
     this.#options = options;
-    const isUnderWay = table.meta.resync?.phase === "reading";
-    this.#wanted = options.resync && !isUnderWay ? "--resync was given" : null;
+    table.become(resyncMoved(table.meta, restoredResync(table.meta.resync)));
+    this.#requested = options.resync ? "--resync was given" : null;
   }
 
   get isHeld(): boolean {
     return this.#table.meta.resync?.phase === "held";
   }
 
-  /** Whether a held sweep is to be carried out. */
-  get isApproved(): boolean {
-    return this.#approved && this.isHeld;
+  /** Whether a resync has begun, or is to begin, that has not come to its end. */
+  get isPending(): boolean {
+    const { resync } = this.#table.meta;
+    return this.#requested !== null || this.#isApproved ||
+      (resync !== null && resync.phase !== "held");
+  }
+
+  /** Whether the next request is for everything, whatever the cursor. */
+  get isFromBeginning(): boolean {
+    const { resync } = this.#table.meta;
+    // An origin that had nothing at all may have it again.
+    return resync?.phase === "wanted" || (resync?.phase === "held" && resync.why === "empty");
+  }
+
+  /** Records of the chain so far, for its progress; null where none is read. */
+  get records(): number | null {
+    return this.#chain?.records ?? null;
   }
 
   /** Has a resync begin with the next request. */
   request(reason: string): void {
-    this.#wanted = reason;
+    this.#requested = reason;
   }
 
-  /** Lets a held sweep go ahead. Returns false when none is held. */
+  /** Lets a held sweep go ahead, by what the origin says then. Returns false when none is held. */
   approve(): boolean {
     if (!this.isHeld) return false;
-    this.#approved = true;
+    this.#isApproved = true;
     return true;
+  }
+
+  /** The answer that was read broke off: its chain proves nothing. */
+  cut(): void {
+    this.#drop();
   }
 
   /** Before a request goes out: does what is due. */
   async prepare(): Promise<void> {
     const table = this.#table;
-    if (table.meta.resync?.phase === "removing") await this.remove();
-    const reason = this.#wanted;
-    if (reason !== null) {
-      await table.beginResync(reason);
-      this.#wanted = null;
-      // Only now: a crash before the resync has begun must not forget what it is for.
-      const generation = this.#generation ?? table.meta.generation ?? null;
-      table.become(ofGeneration(table.meta, generation));
+    const before = table.meta.resync;
+    if (this.#chain !== null && this.#chain.awaited !== null) {
+      log.warn("{table}: the answer lacks the row at the cursor: the resync begins again", {
+        table: table.name,
+      });
+      this.#drop();
+    }
+    const isBroken = before?.phase === "removing" ||
+      (before?.phase === "reading" && this.#chain === null);
+    if (isBroken) await this.#enter({ is: "cut" });
+    if (this.#isApproved) await this.#enter({ is: "approved" });
+    this.#isApproved = false;
+    const { cursor, unsorted, resync } = table.meta;
+    if (cursor === null && unsorted && resync === null) {
+      // Rows of the answer that was cut off may have been deleted since, and from 0 the origin
+      // doesn't tell; nor does the least order so far, in an answer without order.
+      this.#requested ??= "the first answer was cut off, and the origin sends records out of order";
+    }
+    if (this.#requested !== null) {
+      this.#drop();
+      this.#forgetFirst();
+      await this.#enter({ is: "request", reason: this.#requested });
+      this.#requested = null;
+    }
+    const mark = table.meta.resync;
+    if (mark?.phase === "wanted" && mark.chain === 2 && this.#first === null) {
+      // The process that read the first one has ended.
+      await table.save(resyncMoved(table.meta, { ...mark, chain: 1 }));
+    }
+    if (mark?.phase === "wanted" && before !== mark) {
       this.#journal.enter("released");
       this.#journal.enter("behind");
     }
-    if (this.isApproved) await this.remove();
-    if (table.meta.resync?.phase === "removing") await this.remove();
-    const { cursor, unsorted, resync } = table.meta;
-    if (cursor === null && unsorted && (resync === null || resync.phase === "reading")) {
-      // Rows of the answer that was cut off may have been deleted since, and from 0 the origin
-      // doesn't tell; nor does the least order so far, in an answer without order.
-      const why = "the first answer was cut off, and the origin sends records out of order";
-      await table.beginResync(resync?.reason ?? why);
+    if (mark?.phase === "parts" && before?.phase === "reading") {
+      log.warn(
+        "{table}: the resync was cut {cuts} times: the rest is compared in parts, and nothing is removed",
+        { table: table.name, cuts: MOST_CUTS },
+      );
     }
   }
 
@@ -95,6 +164,7 @@ export class Resync {
     const known = meta.generation ?? null;
     if (generation === null || generation === known) return;
     this.#generation = generation;
+    if (this.isFromBeginning) return;
     if (known === null || (meta.cursor === null && meta.floor === null)) {
       this.#table.become(ofGeneration(meta, generation));
       return;
@@ -107,50 +177,188 @@ export class Resync {
     });
   }
 
-  /** Everything the origin had is stored: a resync may come to its end. */
-  async reached(reading: AnswerStats, sink: AnswerWriter, proof: Proof): Promise<void> {
-    const { resync } = this.#table.meta;
-    // A held one is judged anew when the origin was asked for everything and had something.
-    const isMended = resync?.phase === "held" && reading.asked.cursor === null && reading.rows > 0;
-    if (resync !== null && (resync.phase === "reading" || isMended) && proof !== "quiet") {
-      await sink.paused(() => this.#sweepOrHold(resync.began, reading, proof === "whole"));
+  /** The origin answers: a resync that is wanted begins, and a page of its chain is expected. */
+  async answered(): Promise<void> {
+    const table = this.#table;
+    const { resync, cursor, generation } = table.meta;
+    if (resync?.phase === "wanted") {
+      if (resync.chain === 1) this.#forgetFirst();
+      const seen = new SeenKeys(table.store.path === ":memory:" ? null : table.store.path);
+      this.#chain = { seen, records: 0, unreadable: 0, greatest: null, awaited: null };
+      table.seen = seen;
+      const begun = (began: string) => nextResync(resync, { is: "begun", began, before: cursor });
+      // Only now: a crash before the chain has begun must not forget what it is for.
+      await table.beginResync(begun, this.#generation ?? generation ?? null);
+      this.#generation = null;
+    } else if (this.#chain !== null) {
+      this.#chain.awaited = this.#chain.records > 0 ? cursor : null;
     }
   }
 
-  async #sweepOrHold(began: string, reading: AnswerStats, isWhole: boolean): Promise<void> {
-    const table = this.#table;
-    const { resync } = table.meta;
-    if (resync === null) return;
-    const size = await sizeSweep(table, began);
-    const limit = this.#options.shrinkLimit ?? 0.5;
-    const isEmpty = reading.rows === 0 && table.meta.cursor === null;
-    const isAllowed = isWhole && isSweepAllowed(size, limit) && !(isEmpty && size.of > 0);
-    await table.save(resyncSized(table.meta, size, isAllowed ? "removing" : "held"));
-    if (!isAllowed) {
-      log.warn(
-        "{table}: the sweep is held: the origin's answer would remove {gone} of {of} rows; approve it, or mend the origin and resync",
-        { table: table.name, ...size },
-      );
+  /** Something has come. */
+  arrived({ rows, rejects, maxOrder: greatest }: RowBatch): void {
+    const chain = this.#chain;
+    if (chain === null) return;
+    const unreadable = rejects.filter(({ reason }) => !NO_ROWS.includes(reason)).length;
+    chain.records += rows.length + unreadable;
+    chain.unreadable += unreadable;
+    chain.greatest = maxOrder(chain.greatest, greatest);
+    const { awaited } = chain;
+    if (awaited !== null && rows.some(({ order }) => compareOrder(order, awaited) === 0)) {
+      chain.awaited = null;
+    }
+  }
+
+  /** Everything the origin had is stored: a resync may come to its end. */
+  async reached(rows: number, sink: AnswerWriter, proof: Proof): Promise<void> {
+    const { resync } = this.#table.meta;
+    if (resync?.phase === "held" && resync.why === "empty" && rows > 0) {
+      this.request("the origin has rows again");
+      this.#askAgain();
       return;
     }
-    await this.remove();
+    // An endless answer that is merely quiet may still prove its end; a run that ends can't wait.
+    if (proof === "quiet" && !this.#options.once) return;
+    if (resync?.phase === "parts") {
+      await sink.paused(() => this.#endInParts());
+      return;
+    }
+    const chain = this.#chain;
+    if (resync?.phase !== "reading" || chain === null || chain.awaited !== null) return;
+    await sink.paused(() => this.#judge(chain, proof === "whole"));
+  }
+
+  async #judge(chain: Chain, isProven: boolean): Promise<void> {
+    const table = this.#table;
+    if (chain.seen.isLost || this.#first?.seen.isLost) {
+      log.warn("{table}: the keys that the origin has could not be kept: nothing is removed", {
+        table: table.name,
+      });
+      return await this.#endInParts();
+    }
+    const before = table.meta.resync;
+    const isSecond = before?.phase === "reading" && before.chain === 2 && this.#first !== null;
+    const seen = this.#first === null ? [chain.seen] : [this.#first.seen, chain.seen];
+    const { start } = table.meta;
+    const evidence: Evidence = { seen, start, greatest: chain.greatest, isSecond };
+    const missing = await sizeSweep(table, evidence);
+    const { records, unreadable, greatest } = chain;
+    const limits = { shrinkLimit: this.#options.shrinkLimit ?? 0.5, minRows: 0 };
+    const whole = { missing, isProven, records, unreadable, greatest };
+    const mark = nextResync(before, { is: "ended", chain: whole, limits });
+    await table.save(resyncSized(table.meta, mark, missing.of));
+    if (mark?.phase === "held") {
+      this.#drop();
+      this.#forgetFirst();
+      log.warn("{table}: the sweep is held: {why}; {hint}", {
+        table: table.name,
+        why: heldBecause(mark),
+        hint: HELD_HINT,
+      });
+      return;
+    }
+    await this.#remove(chain, evidence);
   }
 
   /** Carries out a sweep that is allowed. Not beside a write. */
-  async remove(): Promise<void> {
+  async #remove(chain: Chain, evidence: Evidence): Promise<void> {
     const table = this.#table;
-    const { resync } = table.meta;
-    this.#approved = false;
-    if (resync === null) return;
-    if (resync.phase !== "removing") {
-      await table.save(sweepBegan(table.meta));
+    const isInMemory = table.store.path === ":memory:";
+    using removed = isInMemory
+      ? null
+      : new RemovedRows(table.store.path, table.name, table.clock.now());
+    let rows: number;
+    try {
+      rows = await sweep(table, evidence, {
+        observer: this.#journal.observer,
+        tombstoneTtlMs: this.#options.tombstoneTtlMs ?? TOMBSTONE_TTL_MS,
+        removed,
+      });
+    } catch (error) {
+      if (!(error instanceof RowsNotSavedError)) throw error;
+      log.warn("{table}: the sweep is held: what it removes can't be kept: {message}", {
+        table: table.name,
+        message: error.message,
+      });
+      await this.#enter({ is: "unsaved" });
+      this.#drop();
+      this.#forgetFirst();
+      return;
     }
-    const ttl = this.#options.tombstoneTtlMs ?? TOMBSTONE_TTL_MS;
-    const removed = await sweep(table, resync.began, this.#journal.observer, ttl);
-    log.info("{table}: resynced; {removed} rows that the origin no longer has were removed", {
+    await removed?.prune();
+    const mark = nextResync(table.meta.resync, { is: "removed" });
+    if (mark !== null) {
+      // Rows above all that came: a second chain decides.
+      this.#forgetFirst();
+      this.#first = chain;
+      this.#chain = null;
+      table.seen = null;
+      await table.save(resyncMoved(table.meta, mark));
+      this.#askAgain();
+      return;
+    }
+    const greatest = maxOrder(chain.greatest, this.#first?.greatest ?? null);
+    this.#drop();
+    this.#forgetFirst();
+    table.index?.resyncEnds(table.meta.cursor);
+    await table.save(resyncEnded(table.meta, greatest));
+    await table.tidy();
+    log.info("{table}: resynced; {rows} rows that the origin no longer has were removed", {
       table: table.name,
-      removed,
+      rows,
     });
     this.#journal.enter("released");
+  }
+
+  async #endInParts(): Promise<void> {
+    const table = this.#table;
+    this.#drop();
+    this.#forgetFirst();
+    table.index?.resyncEnds(table.meta.cursor);
+    await table.save(resyncEnded(table.meta));
+    log.warn("{table}: compared in parts; rows that the origin no longer has were not looked for", {
+      table: table.name,
+    });
+  }
+
+  async #enter(event: ResyncEvent): Promise<void> {
+    const table = this.#table;
+    const mark = nextResync(table.meta.resync, event);
+    if (mark !== table.meta.resync) await table.save(resyncMoved(table.meta, mark));
+  }
+
+  #drop(): void {
+    this.#chain?.seen[Symbol.dispose]();
+    this.#chain = null;
+    this.#table.seen = null;
+  }
+
+  #forgetFirst(): void {
+    this.#first?.seen[Symbol.dispose]();
+    this.#first = null;
+  }
+}
+
+/** The next step where a sweep is held. */
+export const HELD_HINT = "approve the removal if the origin is right; else mend it and resync";
+
+/** Why a sweep is held, in words. */
+export function heldBecause(
+  { why, wouldRemove, of }: Pick<ResyncHeld, "why" | "wouldRemove" | "of">,
+) {
+  const rows = `the origin's answer lacks ${wouldRemove} of ${of} rows`;
+  switch (why) {
+    case "empty":
+      return `${rows}: it is empty`;
+    case "unproven":
+      return `${rows}, and its end isn't proved: it may have been cut off`;
+    case "unreadable":
+      return `${rows}, but holds records that can't be read, which they may be`;
+    case "few":
+      return `${rows}: fewer than --min-rows would be left`;
+    case "unsaved":
+      return `${rows}, which can't be written beside the store before they are removed`;
+    default:
+      return rows;
   }
 }

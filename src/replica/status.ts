@@ -63,8 +63,12 @@ export interface RecordCounts {
 
 /** A sweep (the removal of rows that the origin no longer has) that is under way or held. */
 export interface SweepStatus {
-  /** `reading`: the resync's answer is being read; `held`: waits for approval; `removing`. */
-  readonly state: "reading" | "held" | "removing";
+  /**
+   * `wanted`: everything is to be read with the next request; `reading`: it is being read; `parts`:
+   * it was cut too often, the rest is compared, and nothing is removed; `held`: a sweep waits for
+   * approval; `removing`.
+   */
+  readonly state: "wanted" | "reading" | "parts" | "held" | "removing";
   /** Why the resync was started, in words. */
   readonly reason: string;
   /** Rows that would be removed; known once the answer was complete. */

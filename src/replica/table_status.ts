@@ -7,9 +7,11 @@
 import { formatOrder, orderTime } from "../protocol/cursor.ts";
 import type { TableMeta } from "../store/kv/stored_values.ts";
 import type { Table } from "../store/table/table.ts";
+import { countingCursor } from "../store/table/table_state.ts";
 import type { Hooks } from "./hooks/hooks.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
 import type { AnswerStats } from "./answer_stats.ts";
+import { HELD_HINT, heldBecause, type Resync } from "./resync.ts";
 import type { SweepStatus, TableStatus } from "./status.ts";
 
 /** Who knows. */
@@ -20,7 +22,13 @@ export interface StatusSources {
   readonly journal: StatusRecorder;
   /** The answer that is being read; null between answers. */
   readonly reading: AnswerStats | null;
+  readonly resync: Resync;
   readonly hooks: Hooks | null;
+}
+
+/** A resync's own way: rows compared, of those that there are. It never says that it is done. */
+function resyncProgress({ records }: Resync, rows: number): number | null {
+  return records === null || rows === 0 ? null : Math.min(0.99, records / rows);
 }
 
 function iso(ms: number | null): string | null {
@@ -29,21 +37,20 @@ function iso(ms: number | null): string | null {
 
 function sweepStatus({ resync }: TableMeta): SweepStatus | null {
   if (resync === null) return null;
-  const { phase, reason, wouldRemove, of } = resync;
-  return { state: phase, reason, wouldRemove, of };
+  const { phase, reason } = resync;
+  const isCounted = resync.phase === "held" || resync.phase === "removing";
+  const wouldRemove = isCounted ? resync.wouldRemove : null;
+  return { state: phase, reason, wouldRemove, of: isCounted ? resync.of : null };
 }
 
 /** What is wrong, and the next step. */
 function advice(
   { trouble }: StatusRecorder,
-  sweep: SweepStatus | null,
+  { resync }: TableMeta,
 ): Pick<TableStatus, "reason" | "hint"> {
   if (trouble !== null) return { reason: trouble.message, hint: trouble.hint };
-  if (sweep?.state === "held") {
-    return {
-      reason: `a sweep is held: the origin's answer lacks ${sweep.wouldRemove} of ${sweep.of} rows`,
-      hint: "approve the removal if the origin is right; else mend it and resync",
-    };
+  if (resync?.phase === "held") {
+    return { reason: `a sweep is held: ${heldBecause(resync)}`, hint: HELD_HINT };
   }
   return { reason: null, hint: null };
 }
@@ -51,7 +58,8 @@ function advice(
 /** A snapshot of everything an operator wants to know. */
 export function tableStatus(sources: StatusSources): TableStatus {
   const { table, journal, reading } = sources;
-  const { meta, cursor } = table;
+  const { meta } = table;
+  const cursor = countingCursor(meta, table.cursor);
   const { metrics, lastContact, ageMs, lagMs } = journal;
   const head = reading?.asked.head ?? null;
   const sweep = sweepStatus(meta);
@@ -62,13 +70,17 @@ export function tableStatus(sources: StatusSources): TableStatus {
     state: journal.state,
     since: new Date(journal.stateSince).toISOString(),
     live: journal.isLive,
-    ...advice(journal, sweep),
+    ...advice(journal, meta),
     rows: meta.rows,
     rowsExact: meta.exact,
     cursor: cursor === null ? null : formatOrder(cursor),
     cursorTime: cursor === null ? null : orderTime(cursor)?.toISOString() ?? null,
     head: head === null ? null : formatOrder(head),
-    progress: journal.isLive ? null : reading?.progress ?? null,
+    progress: journal.isLive
+      ? null
+      : meta.resync !== null
+      ? resyncProgress(sources.resync, meta.rows)
+      : reading?.progress ?? null,
     lastContact: iso(lastContact),
     ageSeconds: ageMs === null ? null : ageMs / 1000,
     lagSeconds: lagMs === null ? null : lagMs / 1000,

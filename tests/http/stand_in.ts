@@ -156,6 +156,7 @@ export class StandInTable implements TableHost {
       exact: true,
       quarantined: this.current.quarantined,
       lastContact: Date.now(),
+      start: null,
       floor: null,
       unsorted: false,
       changes: 0,

@@ -37,5 +37,6 @@ Deno.test("nested keys, orders and deletions: fill, update, deletion and resync"
   assert.deepEqual(swept.value, {
     attributes: { id: 1, at: swept.order },
     meta: { deleted: swept.order },
+    "lockstep-swept": true,
   });
 });

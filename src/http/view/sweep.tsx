@@ -6,10 +6,23 @@
  */
 
 import type { FC } from "hono/jsx";
-import type { TableStatus } from "../../replica/status.ts";
+import type { SweepStatus, TableStatus } from "../../replica/status.ts";
 import { tablePath } from "../paths.ts";
 import { countText, plural } from "./format.ts";
 import { cardId } from "./parts.tsx";
+
+function doing({ state, wouldRemove }: SweepStatus): string {
+  switch (state) {
+    case "wanted":
+      return "A resync waits for the origin's answer";
+    case "parts":
+      return "A resync was cut too often: it compares the rest, and removes nothing";
+    case "removing":
+      return `A resync is removing ${plural(wouldRemove ?? 0, "row")}`;
+    default:
+      return "A resync is reading the origin anew";
+  }
+}
 
 export const Approval: FC<{ table: TableStatus }> = ({ table }) => {
   const sweep = table.sweep;
@@ -17,9 +30,7 @@ export const Approval: FC<{ table: TableStatus }> = ({ table }) => {
   if (sweep.state !== "held") {
     return (
       <p class="sweep muted" id={`${cardId(table.table)}-sweep`}>
-        {sweep.state === "reading"
-          ? "A resync is reading the origin anew"
-          : `A resync is removing ${plural(sweep.wouldRemove ?? 0, "row")}`} ({sweep.reason}).
+        {doing(sweep)} ({sweep.reason}).
       </p>
     );
   }

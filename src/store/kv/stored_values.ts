@@ -15,26 +15,86 @@ export interface OriginIdentity {
   readonly orderBy: string;
 }
 
-/** A resync that has begun: kept in the store, so that a crash resumes it. */
-export interface ResyncMark {
-  /**
-   * Versionstamp of the commit that began it. A row with an older one was not confirmed by the
-   * origin since then, and goes when the sweep comes.
-   */
-  readonly began: string;
+/** What a resync's states have in common. */
+interface ResyncFields {
   /** Why, in words. */
   readonly reason: string;
-  /** `reading` the origin's answer, or its sweep `held` for approval, or `removing`. */
-  readonly phase: "reading" | "held" | "removing";
-  /** Rows the sweep would remove and rows there were, once counted. */
-  readonly wouldRemove: number | null;
-  readonly of: number | null;
 }
+
+/** A resync's chain: the requests from the beginning to a complete answer, none of them cut. */
+interface ResyncChain extends ResyncFields {
+  /** Chains that were cut so far. */
+  readonly cuts: number;
+  /** 2 for the one that decides on rows above everything that the first has brought. */
+  readonly chain: 1 | 2;
+  /** Rows that may be removed whatever the shrink limit says: approved, or begun; null for none. */
+  readonly allowed: number | null;
+}
+
+/** Everything is to be read from the beginning with the next request; nothing has changed yet. */
+export interface ResyncWanted extends ResyncChain {
+  readonly phase: "wanted";
+}
+
+/** The origin answers from the beginning. */
+export interface ResyncReading extends ResyncChain {
+  readonly phase: "reading";
+  /**
+   * Versionstamp of the commit that began the chain: a row that is older, and was not seen in the
+   * chain, gives way to the origin's word whatever its order.
+   */
+  readonly began: string;
+  /** The cursor that counts until the chain has brought something; absent from then on. */
+  readonly before?: Order | null;
+}
+
+/** Cut too often: what is left is compared from the cursor on, and nothing is removed. */
+export interface ResyncParts extends ResyncFields {
+  readonly phase: "parts";
+  readonly began: string;
+}
+
+/** Why a sweep waits for approval. */
+export type HoldReason = "empty" | "large" | "few" | "unproven" | "unreadable" | "unsaved";
+
+/** The chain is complete; its sweep waits for approval. */
+export interface ResyncHeld extends ResyncFields {
+  readonly phase: "held";
+  readonly began: string;
+  readonly why: HoldReason;
+  /** Rows that the sweep would remove, and rows that there were. */
+  readonly wouldRemove: number;
+  readonly of: number;
+  /** The greatest order that the chain has brought; null where it brought nothing. */
+  readonly greatest: Order | null;
+}
+
+/** Rows are being removed. */
+export interface ResyncRemoving extends ResyncFields {
+  readonly phase: "removing";
+  readonly began: string;
+  readonly wouldRemove: number;
+  readonly of: number;
+  /** Rows above everything that the chain has brought: a second chain decides on them. */
+  readonly late: number;
+  /** The greatest order that the chain has brought; null where it brought nothing. */
+  readonly greatest: Order | null;
+}
+
+/** A resync: kept in the store, so that a crash resumes it. */
+export type ResyncMark =
+  | ResyncWanted
+  | ResyncReading
+  | ResyncParts
+  | ResyncHeld
+  | ResyncRemoving;
 
 /** The value at `["lockstep", table, "cursor"]`. */
 export interface TableMeta {
   /** The greatest order up to which everything is stored; null before the first record. */
   readonly cursor: Order | null;
+  /** Where the first fill began, and every resync begins; null for `0`. */
+  readonly start: Order | null;
   /**
    * Where to ask from while there is no cursor: the least order that the first answer, or a
    * resync's, brought. From `0` the origin leaves deletions out, and a row that was stored before a

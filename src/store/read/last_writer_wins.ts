@@ -22,7 +22,7 @@ export interface Stored {
   readonly order: Order;
   readonly value: JsonValue;
   readonly isRow: boolean;
-  /** False during a resync for what the origin has not confirmed in it: its word replaces that. */
+  /** False during a resync for what it has not brought: the origin's word replaces that. */
   readonly confirmed: boolean;
   /** Where a large row's parts are. */
   readonly directory?: Directory | null;
@@ -55,6 +55,15 @@ export function equalJson(a: JsonValue, b: JsonValue): boolean {
     names.every((name) => Object.hasOwn(b, name) && equalJson(a[name] ?? null, b[name] ?? null));
 }
 
+/** The field by which the deletions that a sweep makes are told from the origin's own. */
+export const SWEPT_FIELD = "lockstep-swept";
+
+/** Whether a sweep made this deletion; followers are told by the record itself. */
+function isSwept(value: JsonValue): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.hasOwn(value, SWEPT_FIELD) && value[SWEPT_FIELD] === true;
+}
+
 /**
  * Last writer wins: greater order, or equal order and other content. What a resync has not
  * confirmed yet gives way to the origin's word whatever its order.
@@ -65,11 +74,10 @@ export function decide(row: Row, stored: Stored | null): Decision {
   if (stored !== null) {
     const order = compareOrder(row.order, stored.order);
     const same = order === 0 && isRow === wasRow && equalJson(row.value, stored.value);
-    if (same) {
-      // Written all the same in a resync: the entry's new version is what confirms it.
-      return stored.confirmed ? IDENTICAL : { ...IDENTICAL, write: true };
-    }
-    if (stored.confirmed && order < 0) return STALE;
+    if (same) return IDENTICAL;
+    // What a sweep has removed for want of the origin's word is alive again by it.
+    const isRevived = isRow && !wasRow && isSwept(stored.value);
+    if (stored.confirmed && order < 0 && !isRevived) return STALE;
   }
   if (isRow) {
     return wasRow

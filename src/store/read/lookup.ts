@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Order } from "../../protocol/cursor.ts";
 import { type JsonObject, orderOf, type RecordShape, type Row } from "../../protocol/record.ts";
 import { rowKey, tombstoneKey } from "../kv/keys.ts";
 import { directoryOf, readParts } from "../kv/large_rows.ts";
@@ -33,8 +34,8 @@ async function readAll(kv: Deno.Kv, keys: readonly Deno.KvKey[]) {
 export interface LookupOptions {
   readonly table: string;
   readonly shape: RecordShape;
-  /** While a resync is being read: the versionstamp of its beginning. */
-  readonly began: string | null;
+  /** Whether the origin is known to stand by what has this versionstamp and order. */
+  readonly isConfirmed: (versionstamp: string, order: Order) => boolean;
 }
 
 /**
@@ -45,11 +46,10 @@ export interface LookupOptions {
 export async function lookUp(
   kv: Deno.Kv,
   rows: readonly Row[],
-  { table, shape, began }: LookupOptions,
+  { table, shape, isConfirmed }: LookupOptions,
 ): Promise<(Stored | null)[]> {
   const found: (Stored | null)[] = [];
   const missing: number[] = [];
-  const isConfirmed = (versionstamp: string) => began === null || versionstamp > began;
   const entries = await readAll(kv, rows.map((row) => rowKey(table, row.key)));
   for (const [i, entry] of entries.entries()) {
     found.push(null);
@@ -65,7 +65,7 @@ export async function lookUp(
     // A row without an order was put there by somebody else: the origin's replaces it.
     if (order === undefined) found[i] = { order: 0, value, isRow: true, confirmed: false };
     else {
-      const confirmed = isConfirmed(entry.versionstamp);
+      const confirmed = isConfirmed(entry.versionstamp, order);
       found[i] = { order, value, isRow: true, confirmed, directory };
     }
   }
@@ -78,7 +78,7 @@ export async function lookUp(
     const i = missing[n];
     if (i === undefined || entry.versionstamp === null) continue;
     const { order, value } = entry.value as Tombstone;
-    found[i] = { order, value, isRow: false, confirmed: isConfirmed(entry.versionstamp) };
+    found[i] = { order, value, isRow: false, confirmed: isConfirmed(entry.versionstamp, order) };
   }
   return found;
 }

@@ -16,7 +16,7 @@ import { storeFault } from "../kv/store_error.ts";
 import { changePrefix, changeStateKey, cursorKey, hookKey, rowPrefix } from "../kv/keys.ts";
 import { collectParts, dropVersion, hasParts } from "../kv/large_rows.ts";
 import { Lease } from "./lease.ts";
-import type { HookMark, TableMeta } from "../kv/stored_values.ts";
+import type { HookMark, ResyncMark, TableMeta } from "../kv/stored_values.ts";
 import {
   type Admission,
   admitted,
@@ -29,6 +29,7 @@ import {
 import { Operation } from "../kv/operation.ts";
 import { SeenRejects } from "./quarantine.ts";
 import type { Store } from "../kv/open_store.ts";
+import type { SeenSet } from "./seen_set.ts";
 
 /** What a table is opened with. */
 export interface TableOptions extends Admission {
@@ -67,6 +68,8 @@ export class Table {
   isLateUntold = false;
   /** Whether a run of commits has begun that has not come to its end. */
   #isRunning = false;
+  /** The keys that a resync's chain has brought; null while none is read. */
+  seen: SeenSet | null = null;
   /** The change index; null where none is kept. */
   index: ChangeIndex | null = null;
   /** Told when the durable cursor may have moved. */
@@ -208,11 +211,18 @@ export class Table {
     return stamp;
   }
 
-  /** Begins a resync: from here on the origin's word replaces what it has not confirmed. */
-  async beginResync(reason: string): Promise<void> {
+  /**
+   * Begins a resync's chain: from here on the origin's word replaces what the chain has not brought.
+   *
+   * @param mark the resync's state, given the versionstamp of the commit that began it
+   */
+  async beginResync(
+    mark: (began: string) => ResyncMark | null,
+    generation: string | null,
+  ): Promise<void> {
     const began = await this.save();
     this.index?.resyncBegins(this.meta.cursor);
-    await this.save(resyncBegan(this.meta, began, reason));
+    await this.save(resyncBegan(this.meta, mark(began), generation));
   }
 
   /** After a failed commit: forget what was on its way and read the state as it is stored. */

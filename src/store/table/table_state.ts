@@ -8,7 +8,9 @@
  *                     heldBack:   the answer is out of order; the cursor waits at its start
  *                     caughtUp:   all of the answer is durable, in whatever order it came
  *                     recovered:  a commit broke off; what is stored counts
- *   resync    null ─resyncBegan→ reading ─resyncSized→ held | removing ─resyncEnded→ null
+ *   resync    resyncMoved:  from one of its states to another; replica/resync_state.ts decides which
+ *             resyncBegan:  the origin answers from the beginning, and the cursor goes back there
+ *             resyncBrought, resyncSized, resyncEnded
  *   rows      exact ─guessed→ estimate ─counted→ exact
  * ```
  *
@@ -53,6 +55,7 @@ export function admitted(found: TableMeta | null, admission: Admission, path: st
   const { origin, table } = admission;
   const fresh: TableMeta = {
     cursor: admission.since,
+    start: admission.since,
     floor: null,
     high: null,
     origin,
@@ -66,7 +69,8 @@ export function admitted(found: TableMeta | null, admission: Admission, path: st
   };
   if (found === null) return fresh;
   // A store of an older layout lacks what came later.
-  const stored: TableMeta = { ...fresh, ...found };
+  const start = admission.since ?? found.start ?? null;
+  const stored: TableMeta = { ...fresh, ...found, start };
   if (sameIdentity(stored.origin, origin, true)) return stored;
   if (admission.adopt && sameIdentity(stored.origin, origin, false)) {
     return { ...stored, origin, generation: null };
@@ -97,11 +101,12 @@ export function admitted(found: TableMeta | null, admission: Admission, path: st
  * @param isInOrder whether the answer is in order, so that nothing below that order comes later
  */
 export function aboutToWrite(
-  state: TableMeta,
+  before: TableMeta,
   greatest: Order | null,
   least: Order | null,
   isInOrder: boolean,
 ): TableMeta {
+  const state = resyncBrought(before);
   const begun = isInOrder ? state.floor ?? least : null;
   const floor = state.cursor === null ? begun : state.floor;
   return { ...state, high: maxOrder(state.high, greatest), floor };
@@ -112,9 +117,14 @@ export function covered(state: TableMeta, cursor: Order | null): TableMeta {
   return { ...state, cursor: maxOrder(state.cursor, cursor) };
 }
 
+/** The cursor that counts: until a resync has brought something, that of before it. */
+export function countingCursor({ resync }: TableMeta, cursor: Order | null): Order | null {
+  return resync?.phase === "reading" && resync.before !== undefined ? resync.before : cursor;
+}
+
 /** The state as an operation writes it whose cursor is another: that of the rows before it. */
 export function withCursor(state: TableMeta, cursor: Order | null): TableMeta {
-  return { ...state, cursor };
+  return { ...state, cursor: countingCursor(state, cursor) };
 }
 
 /** The answer is out of order: what came so far is no prefix of it. */
@@ -165,37 +175,44 @@ export function ofGeneration(state: TableMeta, generation: string | null): Table
   return { ...state, generation };
 }
 
-/**
- * Everything is compared from here on.
- *
- * @param began versionstamp of the commit before
- */
-export function resyncBegan(state: TableMeta, began: string, reason: string): TableMeta {
-  const resync: ResyncMark = { began, reason, phase: "reading", wouldRemove: null, of: null };
-  return { ...state, resync, cursor: null, floor: null };
+/** A resync is in another of its states; a chain that has brought nothing leaves the cursor be. */
+export function resyncMoved(state: TableMeta, resync: ResyncMark | null): TableMeta {
+  return { ...state, resync, cursor: countingCursor(state, state.cursor) };
 }
 
-/** What the sweep would do is known: it is held for approval, or carried out. */
-export function resyncSized(
+/** A resync's chain begins: everything is compared from here on. */
+export function resyncBegan(
   state: TableMeta,
-  size: { readonly gone: number; readonly of: number },
-  phase: "held" | "removing",
+  resync: ResyncMark | null,
+  generation: string | null,
 ): TableMeta {
-  if (state.resync === null) return state;
-  const resync = { ...state.resync, wouldRemove: size.gone, of: size.of, phase };
-  return { ...counted(state, size.of), resync };
+  return { ...state, resync, cursor: state.start, floor: null, generation };
 }
 
-/** A held sweep is carried out. */
-export function sweepBegan(state: TableMeta): TableMeta {
-  return state.resync === null
-    ? state
-    : { ...state, resync: { ...state.resync, phase: "removing" } };
+/** A resync's chain has brought something: the cursor of before it is gone. */
+function resyncBrought(state: TableMeta): TableMeta {
+  if (state.resync?.phase !== "reading" || state.resync.before === undefined) return state;
+  const { before: _, ...resync } = state.resync;
+  return { ...state, resync };
 }
 
-/** The sweep has come to its end: nothing above the cursor is left. */
-export function resyncEnded(state: TableMeta): TableMeta {
-  return { ...state, resync: null, high: state.cursor };
+/** What the sweep would do is known, and all rows were counted for it. */
+export function resyncSized(state: TableMeta, resync: ResyncMark | null, rows: number): TableMeta {
+  // An origin that has nothing moves no cursor before that is approved.
+  const isEmpty = resync?.phase === "held" && resync.why === "empty";
+  const kept = isEmpty ? resyncMoved(state, resync) : { ...state, resync };
+  return counted(kept, rows);
+}
+
+/**
+ * A resync has come to its end.
+ *
+ * @param greatest the greatest order that the origin has, where nothing above it is left; absent
+ * where rows may be
+ */
+export function resyncEnded(state: TableMeta, greatest?: Order | null): TableMeta {
+  const high = greatest === undefined ? state.high : maxOrder(state.cursor, greatest);
+  return { ...state, resync: null, high };
 }
 
 /**

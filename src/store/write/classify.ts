@@ -4,11 +4,12 @@
  * @module
  */
 
-import { compareOrder, type Order } from "../../protocol/cursor.ts";
+import { compareOrder, type Order, orderKind } from "../../protocol/cursor.ts";
 import type { Row } from "../../protocol/record.ts";
 import { HighWater } from "./high_water.ts";
 import { lookUp } from "../read/lookup.ts";
-import { decide, type Decision } from "../read/last_writer_wins.ts";
+import { decide, type Decision, type Stored } from "../read/last_writer_wins.ts";
+import type { ResyncMark } from "../kv/stored_values.ts";
 import type { Table } from "../table/table.ts";
 import { guessed } from "../table/table_state.ts";
 import type { Window } from "./window.ts";
@@ -52,15 +53,16 @@ export class Classifier {
 
   /** What each row does: told without reading where nothing stored can be as new. */
   async decide(rows: readonly Row[], { isFollowed, isOrdered }: WindowTraits): Promise<Decision[]> {
-    const { resync } = this.#table.meta;
-    // Also while its sweep is held: what the origin sends by then is not to be swept.
-    const began = resync === null || resync.phase === "removing" ? null : resync.began;
-    const isBlind = (row: Row) => !isFollowed && began === null && this.#frontier.isAhead(row);
+    const table = this.#table;
+    const isConfirmed = confirmation(table.meta.resync);
+    const isBlind = (row: Row) =>
+      !isFollowed && isConfirmed === null && this.#frontier.isAhead(row);
     const doubtful = rows.filter((row) => !isBlind(row));
     const decisions = doubtful.length === 0
       ? this.#blindly(rows, isOrdered)
-      : await this.#compared(rows, doubtful, began);
+      : await this.#compared(rows, doubtful, isConfirmed ?? (() => true));
     this.#frontier.note(rows);
+    await table.seen?.add(rows.map(({ key }) => key));
     return decisions;
   }
 
@@ -74,7 +76,7 @@ export class Classifier {
   async #compared(
     rows: readonly Row[],
     doubtful: readonly Row[],
-    began: string | null,
+    isConfirmed: Confirmation,
   ): Promise<Decision[]> {
     const table = this.#table;
     // What is on its way may concern the same keys.
@@ -82,7 +84,8 @@ export class Classifier {
     const { name, shape, store } = table;
     // By the connection that commits: its pages are still in memory, where a commit makes every
     // other connection read them anew.
-    const stored = await lookUp(store.writer, doubtful, { table: name, shape, began });
+    const stored = await lookUp(store.writer, doubtful, { table: name, shape, isConfirmed });
+    await this.#confirmSeen(doubtful, stored);
     this.#frontier.forgetKeys();
     if (doubtful.length < rows.length) this.#guess();
     let next = 0;
@@ -93,6 +96,19 @@ export class Classifier {
       if (decision.write && was?.directory) table.replaced.push(was.directory.version);
       return this.#tell(row, decision);
     });
+  }
+
+  /** A stored row that is newer than the origin's, and that the resync has brought itself, stands. */
+  async #confirmSeen(rows: readonly Row[], stored: (Stored | null)[]): Promise<void> {
+    const { seen } = this.#table;
+    if (seen === null) return;
+    for (const [i, was] of stored.entries()) {
+      const row = rows[i];
+      if (row === undefined || was === null || was.confirmed) continue;
+      if (compareOrder(row.order, was.order) < 0 && await seen.has(row.key)) {
+        stored[i] = { ...was, confirmed: true };
+      }
+    }
   }
 
   /** Rows are written without looking: from here on their number is an estimate. */
@@ -113,6 +129,25 @@ export class Classifier {
     const isTold = !this.#table.isLateUntold &&
       (side < 0 || (side === 0 && !this.#awaitsEvents));
     return isTold ? decision : { ...decision, changed: true };
+  }
+}
+
+type Confirmation = (versionstamp: string, order: Order) => boolean;
+
+/** The rows by which the origin is known to stand; null for all of them. */
+function confirmation(resync: ResyncMark | null): Confirmation | null {
+  switch (resync?.phase) {
+    case "reading":
+    case "parts":
+      return (versionstamp) => versionstamp > resync.began;
+    case "held":
+      // What the chain has brought unchanged lies at or below its greatest order.
+      return (versionstamp, order) =>
+        versionstamp > resync.began ||
+        (resync.greatest !== null && orderKind(order) === orderKind(resync.greatest) &&
+          compareOrder(order, resync.greatest) <= 0);
+    default:
+      return null;
   }
 }
 

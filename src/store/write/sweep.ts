@@ -1,82 +1,130 @@
 /**
  * The end of a resync: the rows that the origin no longer has are removed.
  *
- * During a resync every row that the origin sends is written, also where it is the same as what
- * is stored. So a row whose entry is older than the resync was not sent: Deno KV's versionstamps
- * are the mark, they cost no memory, and they survive a crash. A sweep needs one page of rows in
- * memory whatever the table's size.
+ * The table is read in the order of keys, beside the keys that the resync's chain has brought, a
+ * page at a time: a sweep needs one page of rows in memory whatever the table's size.
  *
  * @module
  */
 
 import { stringifyJson } from "../../protocol/json_text.ts";
-import { compareOrder, type Order } from "../../protocol/cursor.ts";
-import { type Key, recordOf, type Row } from "../../protocol/record.ts";
+import { compareOrder, type Order, orderKind } from "../../protocol/cursor.ts";
+import { type JsonObject, type Key, orderOf, recordOf, type Row } from "../../protocol/record.ts";
+import { sortableKey } from "../kv/key_order.ts";
 import { rowPrefix, tombstoneKey, tombstonePrefix } from "../kv/keys.ts";
+import { SWEPT_FIELD } from "../read/last_writer_wins.ts";
+import { directoryOf, readParts } from "../kv/large_rows.ts";
 import type { Tombstone } from "../kv/stored_values.ts";
 import { WindowCommit, type WindowCommitObserver } from "./window_commit.ts";
+import type { RemovedRows } from "./removed_rows.ts";
+import type { SeenKeys } from "./seen_keys.ts";
 import type { Table } from "../table/table.ts";
-import { resyncEnded } from "../table/table_state.ts";
 
 /** Rows read at a time. */
 const PAGE_ROWS = 500;
 
-/** What a sweep would do. */
+/** What a chain knows of the table. */
+export interface Evidence {
+  /** The keys that it has brought; and, of a second one, those that the first has. */
+  readonly seen: readonly SeenKeys[];
+  /** Where it began: rows below are none of its business. Null for the beginning of all. */
+  readonly start: Order | null;
+  /** The greatest order that it has brought; null for none. */
+  readonly greatest: Order | null;
+  /** Whether it decides on rows above that as well: it is the second to lack them. */
+  readonly isSecond: boolean;
+}
+
+/** What the evidence lacks of the table. */
 export interface SweepSize {
-  /** Rows that the origin did not send. */
-  readonly gone: number;
+  /** Rows that a sweep may remove. */
+  readonly certain: number;
+  /** Rows above everything that the origin has sent, which only a second chain decides on. */
+  readonly late: number;
   /** Rows in the table. */
   readonly of: number;
 }
 
-/** Counts the rows that a sweep of the table's resync would remove. Must not run beside a commit. */
-export async function sizeSweep(table: Table, began: string): Promise<SweepSize> {
-  let gone = 0;
-  let of = 0;
-  const options = { batchSize: PAGE_ROWS };
-  for await (const entry of table.store.writer.list({ prefix: rowPrefix(table.name) }, options)) {
-    of++;
-    if (entry.versionstamp <= began) gone++;
-  }
-  return { gone, of };
+/** A row that the origin did not send. */
+interface Ghost {
+  readonly key: Key;
+  readonly value: JsonObject;
+  readonly isLate: boolean;
 }
 
-/**
- * Whether a sweep may go ahead unasked.
- *
- * An answer without any record, or one that would remove more than the limit, is more often a
- * fault at the origin than the truth (consul-replicate#82: "0 updates, 127739 deletes").
- *
- * @param shrinkLimit the part of the table that may be removed, 0 to 1
- */
-export function isSweepAllowed({ gone, of }: SweepSize, shrinkLimit: number): boolean {
-  return gone === 0 || (gone < of && gone <= of * shrinkLimit);
+interface GhostPage {
+  readonly ghosts: readonly Ghost[];
+  /** Rows of the table on this page. */
+  readonly of: number;
 }
 
-/** Keys are read a page at a time, so that no read transaction stays open beside the deletes. */
-async function* unconfirmed(table: Table, prefix: Deno.KvKey, began: string) {
+function isBefore(a: Order, b: Order): boolean {
+  // Orders of two kinds, of two origins, say nothing of each other.
+  return orderKind(a) === orderKind(b) && compareOrder(a, b) < 0;
+}
+
+/** The rows that were not seen. Keys are read a page at a time, so that no read stays open. */
+async function* unseen(table: Table, evidence: Evidence): AsyncGenerator<GhostPage> {
+  const { writer } = table.store;
+  const walks = evidence.seen.map((keys) => keys.walk());
+  const prefix = rowPrefix(table.name);
   let start: Deno.KvKey | null = null;
   for (;;) {
     const selector: Deno.KvListSelector = start === null ? { prefix } : { prefix, start };
     const page: Deno.KvEntry<unknown>[] = await Array.fromAsync(
-      table.store.writer.list<unknown>(selector, { limit: PAGE_ROWS, batchSize: PAGE_ROWS }),
+      writer.list<unknown>(selector, { limit: PAGE_ROWS, batchSize: PAGE_ROWS }),
     );
-    yield page.filter((entry) => entry.versionstamp <= began);
+    let named = page.map((entry) => {
+      const key = entry.key.slice(1) as unknown as Key;
+      return { name: sortableKey(key), key, entry };
+    });
+    for (const walk of walks) named = await walk.missing(named);
+    const ghosts: Ghost[] = [];
+    for (const { key, entry } of named) {
+      const directory = directoryOf(entry.value);
+      const value = directory === null
+        ? entry.value as JsonObject
+        : await readParts(writer, table.name, directory) ?? {};
+      const order = orderOf(value, table.shape);
+      if (order !== undefined && evidence.start !== null && isBefore(order, evidence.start)) {
+        continue;
+      }
+      const { greatest, isSecond } = evidence;
+      const isLate = !isSecond && order !== undefined &&
+        (greatest === null || isBefore(greatest, order));
+      ghosts.push({ key, value, isLate });
+    }
+    yield { ghosts, of: page.length };
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE_ROWS) return;
     start = [...last.key, false];
   }
 }
 
-/** The deletion of a row that the origin never announced: dated at the cursor. */
+/** Counts what the evidence lacks of the table. Must not run beside a commit. */
+export async function sizeSweep(table: Table, evidence: Evidence): Promise<SweepSize> {
+  let certain = 0;
+  let late = 0;
+  let of = 0;
+  for await (const page of unseen(table, evidence)) {
+    of += page.of;
+    for (const { isLate } of page.ghosts) isLate ? late++ : certain++;
+  }
+  return { certain, late, of };
+}
+
+/** The deletion of a row that the origin never announced: dated at the cursor, and told as such. */
 function burial(table: Table, key: Key, order: Order): Row {
   const { shape } = table;
+  // An order that is nothing would be no mark of a deletion.
+  const deletedAt = order === 0 || order === "" ? true : order;
   const value = recordOf([
     [shape.orderBy, order],
-    [shape.deletedBy, order],
+    [shape.deletedBy, deletedAt],
     ...shape.key.map((place, i) => [place, key[i] ?? null] as const),
+    [SWEPT_FIELD, true],
   ]);
-  return { key, order, deletedAt: order, value, length: stringifyJson(value).length };
+  return { key, order, deletedAt, value, length: stringifyJson(value).length };
 }
 
 /** Before every order of the table's kind: what is swept when the origin has nothing at all. */
@@ -84,45 +132,72 @@ function leastOrder(high: Order | null): Order {
   return typeof high === "string" ? "" : 0;
 }
 
+/** What a sweep needs besides the table and the evidence. */
+export interface SweepOptions {
+  readonly observer: WindowCommitObserver;
+  readonly tombstoneTtlMs: number;
+  /** Where the rows are written before they are removed; null for a store in memory. */
+  readonly removed: RemovedRows | null;
+}
+
+/** A sweep's rows could not be written aside. */
+export class RowsNotSavedError extends Error {}
+
 /**
- * Removes every row that the origin did not confirm since `began`, and the tombstones of its
- * earlier life that lie ahead of its cursor. Ends the resync. May be repeated after a crash.
+ * Removes the rows that the evidence lacks, but for those that only a second chain decides on, and
+ * the tombstones of an earlier life that lie ahead of the cursor. Returns how many rows.
+ *
+ * @throws {RowsNotSavedError} where the rows can't be written aside: those are not removed
  */
 export async function sweep(
   table: Table,
-  began: string,
-  observer: WindowCommitObserver,
-  tombstoneTtlMs: number,
+  evidence: Evidence,
+  { observer, tombstoneTtlMs, removed }: SweepOptions,
 ): Promise<number> {
   const order = table.meta.cursor ?? leastOrder(table.meta.high);
-  let removed = 0;
-  for await (const page of unconfirmed(table, rowPrefix(table.name), began)) {
-    const run = new WindowCommit(table, observer, tombstoneTtlMs);
-    for (const { key } of page) {
-      await run.add(burial(table, key.slice(1) as unknown as Key, order), {
-        outcome: "deleted",
-        write: true,
-        changed: true,
-        rows: -1,
-      });
-      removed++;
+  let rows = 0;
+  for await (const { ghosts } of unseen(table, evidence)) {
+    const gone = ghosts.filter(({ isLate }) => !isLate);
+    if (gone.length === 0) continue;
+    await removed?.add(gone.map(({ value }) => value)).catch((error: unknown) => {
+      throw new RowsNotSavedError(`${removed.path ?? "the rows"}: ${String(error)}`);
+    });
+    const commit = new WindowCommit(table, observer, tombstoneTtlMs);
+    for (const { key } of gone) {
+      const row = burial(table, key, order);
+      const outcome = { outcome: "deleted", write: true, changed: true, rows: -1 } as const;
+      await commit.add(row, outcome);
+      rows++;
     }
-    await run.end(table.meta.cursor, () => {});
+    await commit.end(table.meta.cursor, () => {});
     await table.committer.idle();
   }
+  await forgetTombstones(table, evidence.seen, order);
+  return rows;
+}
+
+async function hasAny(seen: readonly SeenKeys[], key: Key): Promise<boolean> {
+  for (const keys of seen) if (await keys.has(key)) return true;
+  return false;
+}
+
+/** Tombstones above all that the origin has: it has been rewound, and may use those orders anew. */
+async function forgetTombstones(
+  table: Table,
+  seen: readonly SeenKeys[],
+  order: Order,
+): Promise<void> {
   const prefix = tombstonePrefix(table.name);
-  for await (const page of unconfirmed(table, prefix, began)) {
-    const operation = table.operation();
-    for (const { key, value } of page) {
-      if (compareOrder((value as Tombstone).order, order) > 0) {
-        operation.delete(tombstoneKey(table.name, key.slice(prefix.length) as unknown as Key));
-      }
+  let operation = table.operation();
+  for await (const { key, value } of table.store.writer.list<Tombstone>({ prefix })) {
+    const rowKey = key.slice(prefix.length) as unknown as Key;
+    if (!isBefore(order, value.order) || await hasAny(seen, rowKey)) continue;
+    if (!operation.fits(1, 4096, 0)) {
+      await table.committer.submit(operation);
+      operation = table.operation();
     }
-    if (!operation.empty) await table.committer.submit(operation);
+    operation.delete(tombstoneKey(table.name, rowKey));
   }
+  if (!operation.empty) await table.committer.submit(operation);
   await table.committer.idle();
-  table.index?.resyncEnds(table.meta.cursor);
-  await table.save(resyncEnded(table.meta));
-  await table.tidy();
-  return removed;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Key } from "../../../src/protocol/record.ts";
-import { compareKeys } from "../../../src/store/kv/key_order.ts";
+import { compareKeys, sortableKey } from "../../../src/store/kv/key_order.ts";
 import { keyArbitrary } from "../../support/arbitraries.ts";
 
 Deno.test("keys are compared as Deno KV sorts them", async () => {
@@ -28,4 +28,15 @@ Deno.test("the order of keys is total", () => {
     assert.equal(compareKeys(a, a), 0);
     if (compareKeys(a, b) <= 0 && compareKeys(b, c) <= 0) assert.ok(compareKeys(a, c) <= 0);
   }));
+});
+
+Deno.test("a key as a text has the order of the key, and is no other key's", () => {
+  fc.assert(
+    fc.property(keyArbitrary, keyArbitrary, (a, b) => {
+      const [x, y] = [sortableKey(a), sortableKey(b)];
+      assert.equal(x < y ? -1 : x > y ? 1 : 0, Math.sign(compareKeys(a, b)), `${x} ${y}`);
+      assert.match(x, /^[\0-\xff]*$/s);
+    }),
+    { numRuns: 2_000 },
+  );
 });

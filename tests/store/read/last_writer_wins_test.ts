@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { decide, equalJson, type Stored } from "../../../src/store/read/last_writer_wins.ts";
+import {
+  decide,
+  equalJson,
+  type Stored,
+  SWEPT_FIELD,
+} from "../../../src/store/read/last_writer_wins.ts";
 import type { JsonValue, Row } from "../../../src/protocol/record.ts";
 
 /** How the stored entry's order compares with the row's, which is 10. */
@@ -24,7 +29,6 @@ type Cell = readonly [string, boolean, boolean, number];
 
 const STALE: Cell = ["stale", false, false, 0];
 const IDENTICAL: Cell = ["identical", false, false, 0];
-const CONFIRMED: Cell = ["identical", true, false, 0];
 const UPDATED: Cell = ["updated", true, true, 0];
 const INSERTED: Cell = ["inserted", true, true, 1];
 const DELETED: Cell = ["deleted", true, true, -1];
@@ -94,11 +98,21 @@ Deno.test("in a resync the origin's word replaces what it has not confirmed, wha
   for (const age of Object.keys(ORDERS) as Age[]) {
     const isSame = age === "same";
     const row = stored("row", age, "same content", false);
-    assert.deepEqual(cell("row", row), isSame ? CONFIRMED : UPDATED, age);
+    assert.deepEqual(cell("row", row), isSame ? IDENTICAL : UPDATED, age);
     assert.deepEqual(cell("tombstone", row), DELETED, age);
     const tombstone = stored("tombstone", age, "same content", false);
     assert.deepEqual(cell("row", tombstone), INSERTED, age);
-    assert.deepEqual(cell("tombstone", tombstone), isSame ? CONFIRMED : BURIED, age);
+    assert.deepEqual(cell("tombstone", tombstone), isSame ? IDENTICAL : BURIED, age);
+  }
+});
+
+Deno.test("a row that a sweep removed is alive again when the origin sends it, whatever its order", () => {
+  for (const age of Object.keys(ORDERS) as Age[]) {
+    for (const confirmed of [true, false]) {
+      const value = { id: 1, updated_at: ORDERS[age], [SWEPT_FIELD]: true };
+      const swept: Stored = { order: ORDERS[age], value, isRow: false, confirmed };
+      assert.deepEqual(cell("row", swept), INSERTED, age);
+    }
   }
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compareOrder, maxOrder } from "../../../src/protocol/cursor.ts";
-import type { TableMeta } from "../../../src/store/kv/stored_values.ts";
+import type { ResyncMark, TableMeta } from "../../../src/store/kv/stored_values.ts";
 import * as states from "../../../src/store/table/table_state.ts";
 
 const origin = { url: "http://origin.example/servers", key: ["id"], orderBy: "updated_at" };
@@ -11,9 +11,25 @@ function fresh(): TableMeta {
   return states.admitted(null, admission, "store");
 }
 
+const CHAIN = { reason: "asked for", cuts: 0, chain: 1, allowed: null } as const;
+const WANTED: ResyncMark = { ...CHAIN, phase: "wanted" };
+const READING: ResyncMark = { ...CHAIN, phase: "reading", began: "stamp", before: 1 };
+const HELD: ResyncMark = {
+  phase: "held",
+  reason: "asked for",
+  began: "stamp",
+  why: "large",
+  wouldRemove: 1,
+  of: 1,
+  greatest: null,
+};
+
 /** Every transition, with what is drawn for it. */
 const transitions: Record<
-  Exclude<keyof typeof states, "admitted" | "sameIdentity" | "isSound" | "withCursor">,
+  Exclude<
+    keyof typeof states,
+    "admitted" | "sameIdentity" | "isSound" | "withCursor" | "countingCursor"
+  >,
   (state: TableMeta, order: number, flag: boolean) => TableMeta
 > = {
   aboutToWrite: (state, order, flag) => states.aboutToWrite(state, order, order - 1, flag),
@@ -28,17 +44,18 @@ const transitions: Record<
   quarantinedOne: (state) => states.quarantinedOne(state),
   contacted: (state, order) => states.contacted(state, order),
   ofGeneration: (state, _order, flag) => states.ofGeneration(state, flag ? "g" : null),
-  resyncBegan: (state) => states.resyncBegan(state, "stamp", "asked for"),
+  resyncMoved: (state, _order, flag) => states.resyncMoved(state, flag ? WANTED : null),
+  resyncBegan: (state) =>
+    states.resyncBegan(state, { ...READING, before: state.cursor }, "generation"),
   resyncSized: (state, order, flag) =>
-    states.resyncSized(state, { gone: 1, of: order }, flag ? "held" : "removing"),
-  sweepBegan: (state) => states.sweepBegan(state),
-  resyncEnded: (state) => states.resyncEnded(state),
+    states.resyncSized(state, { ...HELD, why: flag ? "empty" : "large" }, order),
+  resyncEnded: (state, order, flag) => states.resyncEnded(state, flag ? order : undefined),
   recovered: (state, _order, flag) =>
     states.recovered(state, flag ? null : { ...state, cursor: null }, null),
 };
 
 /** What may take the cursor back. */
-const BACK = ["heldBack", "resyncBegan", "recovered"];
+const BACK = ["heldBack", "resyncMoved", "resyncBegan", "resyncSized", "recovered"];
 
 Deno.test("no transition takes the cursor above what was written, and few take it back", () => {
   const names = Object.keys(transitions) as (keyof typeof transitions)[];
@@ -63,6 +80,17 @@ Deno.test("no transition takes the cursor above what was written, and few take i
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("until a resync brings something, the cursor of before it counts", () => {
+  const live = states.caughtUp(states.aboutToWrite(fresh(), 9, 5, true), 9, false);
+  const reading = states.resyncBegan(live, { ...READING, before: 9 }, null);
+  assert.equal(reading.cursor, null);
+  assert.equal(states.withCursor(reading, null).cursor, 9);
+  assert.equal(states.resyncMoved(reading, WANTED).cursor, 9);
+  assert.equal(states.resyncSized(reading, { ...HELD, why: "empty" }, 3).cursor, 9);
+  const brought = states.aboutToWrite(reading, 3, 3, true);
+  assert.equal(states.withCursor(brought, null).cursor, null);
 });
 
 Deno.test("a cut first answer is resumed from its least order, unless it was out of order", () => {
