@@ -6,6 +6,7 @@ import { optionTable } from "../../src/cli/options/readme_table.ts";
 import { COMMAND_OPTIONS, OPTIONS } from "../../src/cli/options/table.ts";
 import { isAnswer, readWords } from "../../src/cli/options/parse.ts";
 import { isCurrent, withOptions } from "../../scripts/readme.ts";
+import { runTool, testWith } from "../support/tools.ts";
 
 function answer(...args: string[]) {
   const answer = readWords(args, { width: 100, colors: false });
@@ -105,44 +106,38 @@ Deno.test("every option is in the manual, with its environment variable, and in 
   }
 });
 
-/** Runs a checker on a text; null where this machine hasn't got it. */
+/** Runs a checker on a text. */
 async function check(command: string, args: string[], text: string) {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(file, text);
-    const child = new Deno.Command(command, { args: [...args, file], env: { LC_ALL: "C.UTF-8" } });
-    const { code, stdout, stderr } = await child.output();
-    const decoder = new TextDecoder();
-    return { code, said: decoder.decode(stdout) + decoder.decode(stderr) };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    console.log(`left out: ${command} is not installed`);
-    return null;
+    const said = await runTool(command, [...args, file], { env: { LC_ALL: "C.UTF-8" } });
+    return { code: said.code, said: said.stdout + said.stderr };
   } finally {
     await Deno.remove(file);
   }
 }
 
-Deno.test("the manual page has no fault that mandoc or groff can find", async () => {
+testWith(["mandoc"], "the manual page has no fault that mandoc can find", async () => {
   const mandoc = await check("mandoc", ["-Tlint", "-Wwarning"], manualPage());
-  if (mandoc !== null) assert.deepEqual(mandoc, { code: 0, said: "" });
+  assert.deepEqual(mandoc, { code: 0, said: "" });
+});
+
+testWith(["man", "groff"], "the manual page has no fault that groff can find", async () => {
   const groff = await check("man", ["--warnings", "-Tutf8", "-l"], manualPage());
-  if (groff !== null) {
-    assert.equal(groff.code, 0);
-    assert.doesNotMatch(groff.said, /warning/);
-    // Bold is a letter struck twice.
-    assert.match(groff.said.replaceAll(/.[\b]/g, ""), /LOCKSTEP_POLL/);
-  }
+  assert.equal(groff.code, 0);
+  assert.doesNotMatch(groff.said, /warning/);
+  // Bold is a letter struck twice.
+  assert.match(groff.said.replaceAll(/.[\b]/g, ""), /LOCKSTEP_POLL/);
 });
 
 for (const shell of ["bash", "zsh", "fish"]) {
-  Deno.test(`${shell} takes the completion script`, async () => {
+  testWith([shell], `${shell} takes the completion script`, async () => {
     const { status, stdout, stderr } = answer("completion", shell);
     assert.equal(status, 0);
     assert.equal(stderr, "");
     assert.ok(stdout.includes("lockstep-replicate"));
-    const checked = await check(shell, ["-n"], stdout);
-    if (checked !== null) assert.deepEqual(checked, { code: 0, said: "" });
+    assert.deepEqual(await check(shell, ["-n"], stdout), { code: 0, said: "" });
   });
 }
 

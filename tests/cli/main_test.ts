@@ -335,7 +335,7 @@ Deno.test("reading a row loads neither the HTTP server nor the replicator", asyn
       if (!isDynamic && code !== undefined) loaded.add(code.specifier);
     }
   }
-  assert.ok([...loaded].some((name) => name.endsWith("src/store/reader.ts")));
+  assert.ok([...loaded].some((name) => name.endsWith("src/store/read/table_reader.ts")));
   for (const name of loaded) {
     assert.doesNotMatch(name, /hono|uplot|src\/http\/server|src\/replica\/re|src\/feed/);
   }

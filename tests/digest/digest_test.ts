@@ -5,6 +5,7 @@ import { TableDigest } from "../../src/digest/table_digest.ts";
 import { parseJson, stringifyJson } from "../../src/protocol/json_text.ts";
 import type { JsonObject } from "../../src/protocol/record.ts";
 import { jsonValue } from "../protocol/json_arbitrary.ts";
+import { runTool, testWith } from "../support/tools.ts";
 
 function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -65,49 +66,31 @@ Deno.test("a field of the replica's own is no part of the digest", () => {
   assert.equal(whole.text, plain.text);
 });
 
-/** What `digest.py` prints; null where there is no Python. */
-async function inPython(lines: string): Promise<string | null> {
+/** What `digest.py` prints. */
+async function inPython(lines: string): Promise<string> {
   const script = new URL("./digest.py", import.meta.url).pathname;
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command("python3", { args: [script, "id"], stdin: "piped", stdout: "piped" })
-      .spawn();
-  } catch {
-    return null;
+  const { code, stdout, stderr } = await runTool("python3", [script, "id"], { stdin: lines });
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+}
+
+testWith(["python3"], "another implementation comes to the same digest", async () => {
+  const values = fc.sample(jsonValue(), { numRuns: 300, seed: 42 });
+  const odd = ["1.0", "-0.0", "1e16", "1e300", "-12345678901234567890", "5e-324", '"\\ud83d"'];
+  const lines = [
+    ...values.map((value, id) => stringifyJson({ id, value })),
+    ...odd.map((text, at) => `{"id":"odd ${at}","value":${text}}`),
+    '{"id":"names","\u{1F600}":1,"\uFF61":{"b":[1,2],"a":null}}',
+  ];
+  const ours = new TableDigest();
+  const buckets = new Set<number>();
+  for (const line of lines) {
+    const record = parseJson(line) as { id: number | string };
+    ours.add([record.id], record);
+    buckets.add(ours.bucketOf([record.id]));
   }
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(lines));
-  await writer.close();
-  const { stdout } = await child.output();
-  return new TextDecoder().decode(stdout).trim();
-}
-
-const hasPython = await inPython("") !== null;
-if (!hasPython) {
-  console.log("the digest's second implementation needs python3: apt install python3");
-}
-
-Deno.test({
-  name: "another implementation comes to the same digest",
-  ignore: !hasPython,
-  fn: async () => {
-    const values = fc.sample(jsonValue(), { numRuns: 300, seed: 42 });
-    const odd = ["1.0", "-0.0", "1e16", "1e300", "-12345678901234567890", "5e-324", '"\\ud83d"'];
-    const lines = [
-      ...values.map((value, id) => stringifyJson({ id, value })),
-      ...odd.map((text, at) => `{"id":"odd ${at}","value":${text}}`),
-      '{"id":"names","\u{1F600}":1,"\uFF61":{"b":[1,2],"a":null}}',
-    ];
-    const ours = new TableDigest();
-    const buckets = new Set<number>();
-    for (const line of lines) {
-      const record = parseJson(line) as { id: number | string };
-      ours.add([record.id], record);
-      buckets.add(ours.bucketOf([record.id]));
-    }
-    const theirs = await inPython(lines.map((line) => `${line}\n`).join(""));
-    assert.equal(theirs, `${ours.text} ${lines.length} ${buckets.size}`);
-  },
+  const theirs = await inPython(lines.map((line) => `${line}\n`).join(""));
+  assert.equal(theirs, `${ours.text} ${lines.length} ${buckets.size}`);
 });
 
 Deno.test("the vectors of the documentation hold", () => {

@@ -10,7 +10,7 @@ const PATHS = [Deno.env.get("CHROMIUM"), "/usr/bin/chromium", "/usr/bin/chromium
 /** Where pictures of each state go: git ignores it. */
 export const PICTURES = new URL("../pictures/", import.meta.url);
 
-/** Where Chromium is; null (after a line that says how to get it) where there is none. */
+/** Where Chromium is; null where there is none. */
 export function findChromium(): string | null {
   for (const path of PATHS) {
     try {
@@ -19,7 +19,6 @@ export function findChromium(): string | null {
       // Not there: try the next.
     }
   }
-  console.log("skipped: Chromium is missing (Debian: apt-get install chromium, or set CHROMIUM)");
   return null;
 }
 

@@ -5,6 +5,7 @@ import type { ReplicatorOptions } from "../../src/replica/options.ts";
 import { html, MisbehavingOrigin } from "../support/misbehaving_origin.ts";
 import { startTestOrigin } from "../support/reference_origin.ts";
 import { TempFolder } from "../support/temp_store.ts";
+import { testUnless } from "../support/tools.ts";
 import { findChromium, TestBrowser, type Watched } from "./browser.ts";
 
 const chromium = findChromium();
@@ -51,8 +52,10 @@ function clean(
   for (const url of fetched) assert(url.startsWith(server.url) || url.startsWith("data:"), url);
 }
 
-const live = (name: string, test: () => Promise<void>) =>
-  Deno.test({ name, fn: test, ignore: chromium === null });
+const reason = chromium === null
+  ? "Chromium is missing: apt-get install chromium, or set CHROMIUM"
+  : null;
+const live = (name: string, test: () => Promise<void>) => testUnless(reason, name, test);
 
 live("the page fills as rows arrive, without being loaded again", async () => {
   await using origin = startTestOrigin({ rows: [{ id: 1 }] });

@@ -12,6 +12,7 @@ import { startTestOrigin } from "../support/reference_origin.ts";
 import { replicateOnce, startReplica } from "../support/replicas.ts";
 import { TempFolder, TempStore } from "../support/temp_store.ts";
 import { waitFor } from "../support/wait_for.ts";
+import { mountMemory, runTool, testUnless, whyNoMounts } from "../support/tools.ts";
 
 const RUNNER = new URL("../support/crash_runner.ts", import.meta.url).pathname;
 const READER = new URL("../support/reading_process.ts", import.meta.url).pathname;
@@ -151,69 +152,49 @@ Deno.test("two processes fill two tables of one store at the same time, and neit
   await assertTable(kv, b.table.liveRows(), { table: "b" });
 });
 
-/** A file system of so many megabytes; null where this user may not mount one. */
-async function mount(folder: string, megabytes: number): Promise<AsyncDisposable | null> {
-  const run = async (...args: [string, ...string[]]) => {
-    const [command, ...rest] = args;
-    const { success } = await new Deno.Command(command, { args: rest, stderr: "null" }).output();
-    return success;
-  };
-  const mounted = await run("mount", "-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", folder)
-    .catch(() => false);
-  if (!mounted) return null;
-  return {
-    async [Symbol.asyncDispose]() {
-      await run("umount", folder);
-    },
-  };
-}
+const noMounts = await whyNoMounts();
 
-Deno.test("a full disk is said with its path, costs nothing, and once it is freed all goes on", async (test) => {
-  await using folder = await TempFolder.create();
-  await using disk = await mount(folder.path, 6);
-  if (disk === null) {
-    await test.step({ name: "this user may not mount a file system", ignore: true, fn: () => {} });
-    return;
-  }
-  await using origin = startTestOrigin({ rows: rows(200) });
-  const path = folder.file("replica.kv");
-  const ballast = folder.file("ballast");
-  await using replica = await startReplica(origin.url, { kv: path, clock: new FastClock() });
-  await replica.live();
-  await Deno.writeFile(ballast, new Uint8Array(2 ** 20));
-  for (let id = 0; id < 100; id++) origin.table.put({ id: 1_000 + id, text: "x".repeat(50_000) });
-  const { errors, hint } = await replica.until(({ errors }) => errors.length > 0, "full");
-  assert.equal(errors[0]?.kind, "store-full", errors[0]?.message);
-  assert.match(errors[0]?.message ?? "", new RegExp(path));
-  assert.match(hint ?? errors[0]?.hint ?? "", /free space/);
-  const left = (await rowsInFile(path)).size;
-  assert.ok(left >= 200, `${left} rows are still there`);
-  // The origin needs less, and somebody frees some.
-  for (let id = 0; id < 100; id++) origin.table.put({ id: 1_000 + id, text: "small" });
-  await Deno.remove(ballast);
-  await replica.until(({ live, cursor }) => live && cursor === "1399", "it goes on by itself");
-  await replica.stop();
-  using kv = await Deno.openKv(path);
-  await assertTable(kv, origin.table.liveRows());
-});
+testUnless(
+  noMounts,
+  "a full disk is said with its path, costs nothing, and once it is freed all goes on",
+  async () => {
+    await using folder = await TempFolder.create();
+    await using _disk = await mountMemory(folder.path, "size=6m");
+    await using origin = startTestOrigin({ rows: rows(200) });
+    const path = folder.file("replica.kv");
+    const ballast = folder.file("ballast");
+    await using replica = await startReplica(origin.url, { kv: path, clock: new FastClock() });
+    await replica.live();
+    await Deno.writeFile(ballast, new Uint8Array(2 ** 20));
+    for (let id = 0; id < 100; id++) origin.table.put({ id: 1_000 + id, text: "x".repeat(50_000) });
+    const { errors, hint } = await replica.until(({ errors }) => errors.length > 0, "full");
+    assert.equal(errors[0]?.kind, "store-full", errors[0]?.message);
+    assert.match(errors[0]?.message ?? "", new RegExp(path));
+    assert.match(hint ?? errors[0]?.hint ?? "", /free space/);
+    const left = (await rowsInFile(path)).size;
+    assert.ok(left >= 200, `${left} rows are still there`);
+    // The origin needs less, and somebody frees some.
+    for (let id = 0; id < 100; id++) origin.table.put({ id: 1_000 + id, text: "small" });
+    await Deno.remove(ballast);
+    await replica.until(({ live, cursor }) => live && cursor === "1399", "it goes on by itself");
+    await replica.stop();
+    using kv = await Deno.openKv(path);
+    await assertTable(kv, origin.table.liveRows());
+  },
+);
 
 async function rowsInFile(path: string) {
   using kv = await Deno.openKv(path);
   return await rowsIn(kv, "servers");
 }
 
-Deno.test("a store that may only be read is said with its path", async (test) => {
+testUnless(noMounts, "a store that may only be read is said with its path", async () => {
   await using folder = await TempFolder.create();
-  await using disk = await mount(folder.path, 6);
-  if (disk === null) {
-    await test.step({ name: "this user may not mount a file system", ignore: true, fn: () => {} });
-    return;
-  }
+  await using _disk = await mountMemory(folder.path, "size=6m");
   await using origin = startTestOrigin({ finite: true, rows: rows(100) });
   const path = folder.file("replica.kv");
   await replicateOnce(origin.url, { kv: path });
-  const remount = ["-o", "remount,ro", folder.path];
-  assert.ok((await new Deno.Command("mount", { args: remount }).output()).success);
+  assert.equal((await runTool("mount", ["-o", "remount,ro", folder.path])).code, 0);
   await assert.rejects(startReplica(origin.url, { kv: path }), {
     kind: "store",
     message: new RegExp(path),

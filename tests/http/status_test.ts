@@ -2,30 +2,16 @@ import assert from "node:assert/strict";
 import { createApp } from "../../src/http/app.ts";
 import { metricsText } from "../../src/http/metrics_text.ts";
 import type { ProcessStatus } from "../../src/replica/status.ts";
+import { runTool, testWith } from "../support/tools.ts";
 import { ask } from "./request.ts";
 import { StandIn, tableStatus } from "./stand_in.ts";
 
 const HOSTILE = `a"b\\c\nd <script>alert(1)</script> é\u2028`;
 
-/** Asks Prometheus' own tool; null where it is not installed. */
-async function promtool(text: string): Promise<{ ok: boolean; says: string } | null> {
-  try {
-    const child = new Deno.Command("promtool", {
-      args: ["check", "metrics"],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(text));
-    await writer.close();
-    const { success, stdout, stderr } = await child.output();
-    const says = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    return { ok: success, says };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
+/** Asks Prometheus' own tool. */
+async function promtool(text: string): Promise<{ ok: boolean; says: string }> {
+  const { code, stdout, stderr } = await runTool("promtool", ["check", "metrics"], { stdin: text });
+  return { ok: code === 0, says: stdout + stderr };
 }
 
 function statusOf(...tables: ProcessStatus["tables"]): ProcessStatus {
@@ -42,23 +28,22 @@ function statusOf(...tables: ProcessStatus["tables"]): ProcessStatus {
   };
 }
 
-Deno.test("the metrics pass Prometheus' own check without a remark, hostile names included", async () => {
-  const reasons = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`reason ${i}`, i]));
-  const text = metricsText(statusOf(
-    tableStatus("servers", { quarantinedBy: { "bad key": 3 }, reconnects: reasons }),
-    tableStatus(HOSTILE, { quarantinedBy: { [HOSTILE]: 1 }, cursor: null, lagSeconds: null }),
-  ));
-  const found = await promtool(text);
-  if (found === null) {
-    console.log("skipped: promtool is missing (Debian: apt-get install prometheus)");
-    return;
-  }
-  assert.deepEqual(found, { ok: true, says: "" });
-});
+testWith(
+  ["promtool"],
+  "the metrics pass Prometheus' own check without a remark, hostile names included",
+  async () => {
+    const reasons = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`reason ${i}`, i]));
+    const text = metricsText(statusOf(
+      tableStatus("servers", { quarantinedBy: { "bad key": 3 }, reconnects: reasons }),
+      tableStatus(HOSTILE, { quarantinedBy: { [HOSTILE]: 1 }, cursor: null, lagSeconds: null }),
+    ));
+    assert.deepEqual(await promtool(text), { ok: true, says: "" });
+  },
+);
 
-Deno.test("promtool is a check that can fail", async () => {
+testWith(["promtool"], "promtool is a check that can fail", async () => {
   const found = await promtool('lockstep_rows{table="a\nb"} 1\n');
-  if (found !== null) assert.equal(found.ok, false);
+  assert.equal(found.ok, false);
 });
 
 Deno.test("every figure that operators build on is in the metrics", async () => {

@@ -4,11 +4,11 @@ import { type Answer, connect } from "../../src/origin/connect.ts";
 import { Endpoint } from "../../src/origin/endpoint.ts";
 import { OriginClient } from "../../src/origin/tls_client.ts";
 import { LockstepError } from "../../src/protocol/errors.ts";
-import { type Certificates, hasOpenssl, makeCertificates } from "../support/certificates.ts";
+import { type Certificates, makeCertificates } from "../support/certificates.ts";
 import { MisbehavingOrigin, redirect } from "../support/misbehaving_origin.ts";
+import { testWith } from "../support/tools.ts";
 
 const BODY = '{"id":1,"updated_at":5}\n';
-const ignore = !hasOpenssl();
 
 /** A TLS origin that says who its client is, as a header; it may demand a certificate. */
 async function startTls(certificates: Certificates, demand = false) {
@@ -48,10 +48,10 @@ async function failureOf(url: string, client: OriginClient): Promise<LockstepErr
   return error;
 }
 
-Deno.test({
-  name: "an origin with a private authority is read with --ca, and refused with a hint without",
-  ignore,
-  async fn() {
+testWith(
+  ["openssl"],
+  "an origin with a private authority is read with --ca, and refused with a hint without",
+  async () => {
     await using certificates = await makeCertificates();
     await using origin = await startTls(certificates);
     using with_ = new OriginClient({ ca: certificates.path("ca.pem") });
@@ -63,12 +63,12 @@ Deno.test({
     assert.match(error.message, /authority that isn't known/);
     assert.match(error.hint, /--ca/);
   },
-});
+);
 
-Deno.test({
-  name: "an origin that demands a client certificate gets the one of --cert and --cert-key",
-  ignore,
-  async fn() {
+testWith(
+  ["openssl"],
+  "an origin that demands a client certificate gets the one of --cert and --cert-key",
+  async () => {
     await using certificates = await makeCertificates();
     await using origin = await startTls(certificates, true);
     const ca = certificates.path("ca.pem");
@@ -83,12 +83,12 @@ Deno.test({
     const error = await failureOf(origin.url, without);
     assert.deepEqual([error.kind, error.retry], ["connect", "soon"]);
   },
-});
+);
 
-Deno.test({
-  name: "a redirect to another origin doesn't take the client certificate along",
-  ignore,
-  async fn() {
+testWith(
+  ["openssl"],
+  "a redirect to another origin doesn't take the client certificate along",
+  async () => {
     await using certificates = await makeCertificates();
     await using other = await startTls(certificates, true);
     await using origin = await MisbehavingOrigin.start(redirect(other.url));
@@ -100,12 +100,12 @@ Deno.test({
     const error = await failureOf(origin.url, client);
     assert.equal(error.kind, "connect");
   },
-});
+);
 
-Deno.test({
-  name: "a renewed authority is picked up by the next attempt, without a restart",
-  ignore,
-  async fn() {
+testWith(
+  ["openssl"],
+  "a renewed authority is picked up by the next attempt, without a restart",
+  async () => {
     await using old = await makeCertificates("old");
     await using renewed = await makeCertificates("renewed");
     await using origin = await startTls(renewed);
@@ -120,12 +120,12 @@ Deno.test({
     const answer = await connect(new Endpoint(origin.url), 0, { client });
     assert.equal(await textOf(answer), BODY);
   },
-});
+);
 
-Deno.test({
-  name: "a name that the certificate doesn't have is said to be another",
-  ignore,
-  async fn() {
+testWith(
+  ["openssl"],
+  "a name that the certificate doesn't have is said to be another",
+  async () => {
     await using certificates = await makeCertificates("one", "DNS:other.example");
     await using origin = await startTls(certificates);
     using client = new OriginClient({ ca: certificates.path("ca.pem") });
@@ -133,12 +133,12 @@ Deno.test({
     assert.equal(error.kind, "connect");
     assert.match(error.message, /certificate is for another name/);
   },
-});
+);
 
-Deno.test({
-  name: "a key that isn't the certificate's is an error that names the files",
-  ignore,
-  async fn() {
+testWith(
+  ["openssl"],
+  "a key that isn't the certificate's is an error that names the files",
+  async () => {
     await using certificates = await makeCertificates();
     const [cert, certKey] = [certificates.path("client.pem"), certificates.path("server.key")];
     using client = new OriginClient({ cert, certKey });
@@ -148,12 +148,12 @@ Deno.test({
     const key = certificates.text("server.key").split("\n")[1] ?? "?";
     assert.ok(!Deno.inspect(error).includes(key));
   },
-});
+);
 
-Deno.test({
-  name: "an answer over TLS that is cut without TLS's own end is a broken end",
-  ignore,
-  async fn() {
+testWith(
+  ["openssl"],
+  "an answer over TLS that is cut without TLS's own end is a broken end",
+  async () => {
     await using certificates = await makeCertificates();
     // A TLS origin behind a relay that cuts the connection where it is told to.
     const listener = Deno.listenTls({
@@ -192,7 +192,7 @@ Deno.test({
     listener.close();
     relay.close();
   },
-});
+);
 
 /** Copies one direction of a connection until it ends, however it ends. */
 async function pump(from: Deno.Conn, to: Deno.Conn): Promise<void> {

@@ -4,12 +4,7 @@
  * @module
  */
 
-/** What a program said and how it ended. */
-export interface Said {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { findTool, missing, mountMemory, type Said } from "../support/tools.ts";
 
 /** All of coreutils that the stub uses, and gzip. */
 const PROGRAMS = [
@@ -19,7 +14,7 @@ const PROGRAMS = [
 
 /** A temporary folder with a `bin` of links to the few programs that a bare host has. */
 export class Host implements AsyncDisposable {
-  readonly #mounts: string[] = [];
+  readonly #mounts: AsyncDisposable[] = [];
 
   private constructor(readonly folder: string) {}
 
@@ -28,7 +23,7 @@ export class Host implements AsyncDisposable {
     await Deno.mkdir(`${host.folder}/bin`);
     await Deno.mkdir(`${host.folder}/home`);
     for (const program of PROGRAMS) {
-      await Deno.symlink(await find(program), `${host.folder}/bin/${program}`);
+      await Deno.symlink(findTool(program) ?? program, `${host.folder}/bin/${program}`);
     }
     return host;
   }
@@ -65,40 +60,15 @@ export class Host implements AsyncDisposable {
   /** A file system in memory; returns its folder. */
   async mount(options: string): Promise<string> {
     const folder = await Deno.makeTempDir({ dir: this.folder });
-    const args = ["-t", "tmpfs", "-o", options, "tmpfs", folder];
-    const { success, stderr } = await new Deno.Command("mount", { args }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-    this.#mounts.push(folder);
+    this.#mounts.push(await mountMemory(folder, options));
     return folder;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const folder of this.#mounts) {
-      await new Deno.Command("umount", { args: ["-l", folder] }).output();
-    }
+    for (const mount of this.#mounts) await mount[Symbol.asyncDispose]();
     await Deno.remove(this.folder, { recursive: true });
   }
 }
 
-/** Why file systems can't be mounted here, or null where they can. */
-export async function whyNoMounts(): Promise<string | null> {
-  try {
-    await using host = await Host.make();
-    await host.mount("size=1m");
-    return null;
-  } catch {
-    return "file systems can't be mounted here";
-  }
-}
-
-async function find(program: string): Promise<string> {
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
-    const path = `${folder}/${program}`;
-    try {
-      if ((await Deno.stat(path)).isFile) return path;
-    } catch {
-      // Not there.
-    }
-  }
-  throw new Error(`there is no ${program} on this machine`);
-}
+/** Why no host can be made here; null where one can. */
+export const noHost: string | null = missing(...PROGRAMS);

@@ -5,22 +5,13 @@
  * @module
  */
 
+import { runTool } from "./tools.ts";
+
 /** PEM texts, and the folder that holds them as files. */
 export interface Certificates extends AsyncDisposable {
   /** Paths: `ca.pem`, `server.pem`, `server.key`, `client.pem`, `client.key`. */
   path(name: string): string;
   text(name: string): string;
-}
-
-/** Whether {@linkcode makeCertificates} can work; prints how to get there when it can't. */
-export function hasOpenssl(): boolean {
-  try {
-    return new Deno.Command("openssl", { args: ["version"], stdout: "null", stderr: "null" })
-      .outputSync().success;
-  } catch {
-    console.log("TLS tests are skipped: openssl isn't on the PATH (apt-get install openssl)");
-    return false;
-  }
 }
 
 /**
@@ -87,10 +78,6 @@ export async function makeCertificates(
 }
 
 async function openssl(...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command("openssl", {
-    args,
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) throw new Error(`openssl ${args[0]}: ${new TextDecoder().decode(stderr)}`);
+  const { code, stderr } = await runTool("openssl", args);
+  if (code !== 0) throw new Error(`openssl ${args[0]}: ${stderr}`);
 }

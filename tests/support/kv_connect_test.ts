@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { kvConnectMissing, startKvConnect } from "./kv_connect.ts";
+import { testUnless } from "./tools.ts";
 
-Deno.test({
-  name: "the KV Connect server of the tests serves Deno's own client",
-  ignore: kvConnectMissing !== null,
-  fn: async () => {
+testUnless(
+  kvConnectMissing,
+  "the KV Connect server of the tests serves Deno's own client",
+  async () => {
     Deno.env.set("DENO_KV_ACCESS_TOKEN", "secret");
     await using server = startKvConnect();
     using kv = await Deno.openKv(server.url);
@@ -30,4 +31,4 @@ Deno.test({
     delete server.behaviour.fault;
     assert.equal((await kv.get(["a"])).value, 4, "applied all the same");
   },
-});
+);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { type TypedOption, typedOptions } from "../../../src/cli/options/typed_options.ts";
 import { unitText } from "../../../src/cli/systemd/unit.ts";
 import { escapePercent, quoteArgument } from "../../../src/cli/systemd/unit_quote.ts";
+import { missing, runTool, testUnless } from "../../support/tools.ts";
 
 const given = (line: string) => typedOptions(line.split(" "));
 
@@ -137,42 +138,35 @@ const CASES: readonly (readonly [string, string, boolean])[] = [
 
 for (const [what, line, template] of CASES) {
   const reason = await analyzeIsMissing();
-  Deno.test({
-    name: `systemd accepts ${what}, and calls it safe${reason ? ` (skipped: ${reason})` : ""}`,
-    ignore: reason !== null,
-    fn: async () => {
-      const folder = await Deno.makeTempDir();
-      try {
-        const name = template ? "lockstep-replicate@.service" : "lockstep-replicate.service";
-        const path = `${folder}/${name}`;
-        const executable = Deno.execPath();
-        await Deno.writeTextFile(path, unitText(given(line), { template, executable }));
-        const verified = await analyze("verify", path);
-        // Only what is said of our unit: other units of the machine may have faults of their own.
-        const ours = verified.text.split("\n").filter((said) => said.includes("lockstep"));
-        assert.deepEqual([ours, verified.code], [[], 0]);
-        const security = await analyze("security", "--offline=yes", "--no-pager", path);
-        const exposure = /exposure level for .*: ([0-9.]+)/i.exec(security.text)?.[1];
-        assert.ok(Number(exposure) <= 1.5, security.text);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
+  testUnless(reason, `systemd accepts ${what}, and calls it safe`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const name = template ? "lockstep-replicate@.service" : "lockstep-replicate.service";
+      const path = `${folder}/${name}`;
+      const executable = Deno.execPath();
+      await Deno.writeTextFile(path, unitText(given(line), { template, executable }));
+      const verified = await analyze("verify", path);
+      // Only what is said of our unit: other units of the machine may have faults of their own.
+      const ours = verified.text.split("\n").filter((said) => said.includes("lockstep"));
+      assert.deepEqual([ours, verified.code], [[], 0]);
+      const security = await analyze("security", "--offline=yes", "--no-pager", path);
+      const exposure = /exposure level for .*: ([0-9.]+)/i.exec(security.text)?.[1];
+      assert.ok(Number(exposure) <= 1.5, security.text);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
   });
 }
 
 async function analyze(...args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command("systemd-analyze", { args }).output();
-  const decoder = new TextDecoder();
-  return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
+  const { code, stdout, stderr } = await runTool("systemd-analyze", args);
+  return { code, text: stdout + stderr };
 }
 
 async function analyzeIsMissing(): Promise<string | null> {
-  try {
-    const { text } = await analyze("--version");
-    const version = Number(/^systemd (\d+)/.exec(text)?.[1]);
-    return version >= 250 ? null : `systemd-analyze ${version} knows no --offline`;
-  } catch {
-    return "there is no systemd-analyze here";
-  }
+  const lack = missing("systemd-analyze");
+  if (lack !== null) return lack;
+  const { text } = await analyze("--version");
+  const version = Number(/^systemd (\d+)/.exec(text)?.[1]);
+  return version >= 250 ? null : `systemd-analyze ${version} knows no --offline`;
 }

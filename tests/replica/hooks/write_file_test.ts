@@ -6,6 +6,7 @@ import { startTestOrigin } from "../../support/reference_origin.ts";
 import { startReplica } from "../../support/replicas.ts";
 import { TempFolder, TempStore } from "../../support/temp_store.ts";
 import { waitFor } from "../../support/wait_for.ts";
+import { mountMemory, testUnless, whyNoMounts } from "../../support/tools.ts";
 
 /** Every row of the file; throws where it isn't whole. */
 async function rowsOf(path: string): Promise<{ id: number; text: string }[]> {
@@ -70,59 +71,47 @@ Deno.test("what can't be written is named, and nothing is left of it", async () 
   assert.deepEqual(await namesIn(folder.path), []);
 });
 
-/** A folder on a disk of so many bytes; null where we may not mount one. */
-async function smallDisk(folder: TempFolder, bytes: number): Promise<AsyncDisposable | null> {
-  const run = async (program: string, ...args: string[]) => {
-    const command = new Deno.Command(program, { args, stderr: "null", stdout: "null" });
-    return (await command.output().catch(() => ({ success: false }))).success;
-  };
-  const mounted = await run("mount", "-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder.path);
-  if (!mounted) return null;
-  return { [Symbol.asyncDispose]: async () => void await run("umount", folder.path) };
-}
+testUnless(
+  await whyNoMounts(),
+  "on a full disk the old file stays whole, and the next change finds room",
+  async () => {
+    await using folder = await TempFolder.create();
+    await using _disk = await mountMemory(folder.path, `size=${512 * 1024}`);
+    await using store = await TempStore.create();
+    await using origin = startTestOrigin({ rows: [{ id: 1, text: "x" }] });
+    const [file, log] = [folder.file("servers.ndjson"), store.folder.file("log")];
+    await using replica = await startReplica(origin.url, {
+      kv: store.path,
+      write: file,
+      onChange: `cat >> ${log}`,
+      onChangeWaitMs: 1,
+    });
+    await replica.until(({ hooks }) => hooks.every((hook) => hook.lastSuccess !== null), "success");
+    const before = await rowsOf(file);
+    for (let id = 2; id <= 20; id++) origin.table.put({ id, text: "y".repeat(40_000) });
+    await replica.until(({ hooks }) => hooks[0]?.error !== null, "the disk is full");
+    const { hooks, live } = replica.status;
+    assert.match(hooks[0]?.error ?? "", /servers\.ndjson could not be written: .*[Nn]o space/);
+    assert.equal(live, true);
+    assert.equal((await rowsOf(file)).length <= 20, true);
+    assert.ok((await rowsOf(file)).length >= before.length);
+    // Unless it is being tried again just now, for the last of the changes.
+    await waitFor(
+      async () => (await namesIn(folder.path)).join() === "servers.ndjson",
+      "nothing is left beside the file",
+    );
 
-const canMount = Deno.build.os === "linux" && Deno.uid() === 0;
-
-Deno.test("on a full disk the old file stays whole, and the next change finds room", {
-  ignore: !canMount,
-}, async () => {
-  await using folder = await TempFolder.create();
-  await using disk = await smallDisk(folder, 512 * 1024);
-  assert.ok(disk !== null, "root can't mount a tmpfs here");
-  await using store = await TempStore.create();
-  await using origin = startTestOrigin({ rows: [{ id: 1, text: "x" }] });
-  const [file, log] = [folder.file("servers.ndjson"), store.folder.file("log")];
-  await using replica = await startReplica(origin.url, {
-    kv: store.path,
-    write: file,
-    onChange: `cat >> ${log}`,
-    onChangeWaitMs: 1,
-  });
-  await replica.until(({ hooks }) => hooks.every((hook) => hook.lastSuccess !== null), "success");
-  const before = await rowsOf(file);
-  for (let id = 2; id <= 20; id++) origin.table.put({ id, text: "y".repeat(40_000) });
-  await replica.until(({ hooks }) => hooks[0]?.error !== null, "the disk is full");
-  const { hooks, live } = replica.status;
-  assert.match(hooks[0]?.error ?? "", /servers\.ndjson could not be written: .*[Nn]o space/);
-  assert.equal(live, true);
-  assert.equal((await rowsOf(file)).length <= 20, true);
-  assert.ok((await rowsOf(file)).length >= before.length);
-  // Unless it is being tried again just now, for the last of the changes.
-  await waitFor(
-    async () => (await namesIn(folder.path)).join() === "servers.ndjson",
-    "nothing is left beside the file",
-  );
-
-  let last = 0;
-  for (let id = 2; id <= 19; id++) last = Number(origin.table.remove(id).updated_at);
-  await replica.reached(last);
-  await replica.until(({ hooks }) => hooks.every((hook) => !hook.pending), "room");
-  assert.deepEqual((await rowsOf(file)).map(({ id }) => id), [1, 20]);
-  // The command waited for the file, with all that it had to tell.
-  const told = new Set((await Deno.readTextFile(log)).split("\n"));
-  assert.ok(told.has('{"table":"servers","key":[19],"kind":"delete"}'));
-  assert.equal(replica.status.hooks[1]?.lastFailure, null);
-});
+    let last = 0;
+    for (let id = 2; id <= 19; id++) last = Number(origin.table.remove(id).updated_at);
+    await replica.reached(last);
+    await replica.until(({ hooks }) => hooks.every((hook) => !hook.pending), "room");
+    assert.deepEqual((await rowsOf(file)).map(({ id }) => id), [1, 20]);
+    // The command waited for the file, with all that it had to tell.
+    const told = new Set((await Deno.readTextFile(log)).split("\n"));
+    assert.ok(told.has('{"table":"servers","key":[19],"kind":"delete"}'));
+    assert.equal(replica.status.hooks[1]?.lastFailure, null);
+  },
+);
 
 Deno.test("a process killed while it writes leaves the file whole, and its leftover is cleaned", async () => {
   await using store = await TempStore.create();

@@ -13,6 +13,7 @@ import { seededRandom } from "../../../scripts/origin/random.ts";
 const LEASE: Deno.KvKey = ["lease"];
 const ENTRY: Deno.KvKey = ["entry"];
 const ignore = kvConnectMissing !== null;
+const skipped = ignore ? ` (skipped: ${kvConnectMissing})` : "";
 
 /** The cursor's entry of these tests. */
 interface Entry {
@@ -87,7 +88,7 @@ async function withServer(
 
 Deno.test({
   name:
-    "whatever becomes of requests and answers, no older row wins and no commit is taken for lost",
+    `whatever becomes of requests and answers, no older row wins and no commit is taken for lost${skipped}`,
   ignore,
   // Deno's client never gives up a request that isn't answered.
   sanitizeOps: false,
@@ -139,7 +140,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the cursor's entry is written when all of its window is stored, and not before",
+  name: `the cursor's entry is written when all of its window is stored, and not before${skipped}`,
   ignore,
   fn: () =>
     withServer(async ({ server, kv }) => {
@@ -160,7 +161,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "who has lost the lease stops, and writes no row",
+  name: `who has lost the lease stops, and writes no row${skipped}`,
   ignore,
   fn: () =>
     withServer(async ({ kv }) => {
@@ -178,7 +179,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a token that is no longer accepted is told at once",
+  name: `a token that is no longer accepted is told at once${skipped}`,
   ignore,
   fn: () =>
     withServer(async ({ server, kv }) => {
