@@ -25,7 +25,8 @@ export type ErrorKind =
   | "lease-lost"
   | "store"
   | "store-full"
-  | "callback";
+  | "callback"
+  | "held";
 
 /**
  * How soon another attempt makes sense.

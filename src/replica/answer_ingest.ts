@@ -17,7 +17,8 @@ import type { ReplicaConfig } from "./config.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
 import { TOMBSTONE_TTL_MS } from "./options.ts";
 import type { AnswerStats } from "./answer_stats.ts";
-import type { Proof, Resync } from "./resync.ts";
+import type { PassProof } from "./pass.ts";
+import type { Resync } from "./resync.ts";
 
 /** An endless answer that sends nothing for so long, after its first bytes, has sent everything. */
 const QUIET_MS = 1_000;
@@ -74,7 +75,7 @@ export class AnswerIngest {
    */
   async run(answer: Answer, stop: AbortSignal, enough: () => void): Promise<void> {
     if (answer.body !== null) await this.#read(answer, answer.body, stop, enough);
-    await this.#reached(answer.endIsProof ? "whole" : "cut-possible");
+    await this.#reached(answer.endIsProof ? "whole" : "unproved-end");
     this.#parts.journal.noteOddities(this.reading);
     await this.#sink.count(COUNT_MS);
   }
@@ -172,10 +173,11 @@ export class AnswerIngest {
   }
 
   /** Everything the origin had is stored; a resync may come to its end. */
-  async #reached(proof: Proof): Promise<void> {
+  async #reached(proof: PassProof): Promise<void> {
     const { journal, resync } = this.#parts;
     await this.#sink.caughtUp();
-    await resync.reached(this.reading.rows, this.#sink, proof);
+    const { rows: records } = this.reading;
+    await resync.reached({ proof, records, isLinked: false }, this.#sink);
     journal.enter(resync.isHeld ? "held" : "caught-up");
   }
 }

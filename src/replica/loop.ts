@@ -67,7 +67,8 @@ export class Loop implements Disposable {
     while (!signal.aborted) {
       const failure = await this.#attempt(signal);
       const isDone = options.once && failure === null && journal.isLive && !resync.isPending;
-      if (signal.aborted || isDone) return;
+      if (signal.aborted) return;
+      if (isDone) return resync.assertDone();
       await this.#pause(failure, signal);
     }
   }

@@ -18,12 +18,13 @@ import { ofGeneration, resyncEnded, resyncMoved, resyncSized } from "../store/ta
 import type { RowBatch } from "../stream/row_reader.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
 import { type ReplicatorOptions, TOMBSTONE_TTL_MS } from "./options.ts";
+import type { PassEnd } from "./pass.ts";
 import { MOST_CUTS, nextResync, restoredResync, type ResyncEvent } from "./resync_state.ts";
 
 const log = logger("replica");
 
-/** How much is proved by what made an answer count as complete. */
-export type Proof = "whole" | "cut-possible" | "quiet";
+/** What a resync has to know of a pass. */
+type EndOfPass = Pick<PassEnd, "proof" | "records" | "isLinked">;
 
 /** Reasons of rejected records that are no row of any table. */
 const NO_ROWS: readonly string[] = ["not an object", "no key"];
@@ -48,6 +49,8 @@ export class Resync {
   #requested: string | null;
   /** The held sweep may go ahead. */
   #isApproved = false;
+  /** The last resync removed nothing, because it was cut too often. */
+  #wasInParts = false;
   /** The generation that the origin told last. */
   #generation: string | null = null;
   /** The chain that is being read; null where none is, or where it was cut. */
@@ -86,6 +89,32 @@ export class Resync {
     const { resync } = this.#table.meta;
     // An origin that had nothing at all may have it again.
     return resync?.phase === "wanted" || (resync?.phase === "held" && resync.why === "empty");
+  }
+
+  /**
+   * A run that ends has done what it was asked for.
+   *
+   * @throws {LockstepError} `held`
+   */
+  assertDone(): void {
+    const { resync } = this.#table.meta;
+    const { name } = this.#table;
+    if (resync?.phase === "held") {
+      throw new LockstepError(`a sweep of ${name} is held: ${heldBecause(resync)}`, {
+        kind: "held",
+        retry: "never",
+        hint: HELD_HINT,
+      });
+    }
+    if (!this.#wasInParts) return;
+    throw new LockstepError(
+      `the resync of ${name} was cut ${MOST_CUTS} times and compared in parts: nothing was removed`,
+      {
+        kind: "held",
+        retry: "never",
+        hint: "mend the connection to the origin, and resync",
+      },
+    );
   }
 
   /** Records of the chain so far, for its progress; null where none is read. */
@@ -136,6 +165,7 @@ export class Resync {
       this.#forgetFirst();
       await this.#enter({ is: "request", reason: this.#requested });
       this.#requested = null;
+      this.#wasInParts = false;
     }
     const mark = table.meta.resync;
     if (mark?.phase === "wanted" && mark.chain === 2 && this.#first === null) {
@@ -210,25 +240,25 @@ export class Resync {
   }
 
   /** Everything the origin had is stored: a resync may come to its end. */
-  async reached(rows: number, sink: AnswerWriter, proof: Proof): Promise<void> {
+  async reached({ proof, records, isLinked }: EndOfPass, sink: AnswerWriter): Promise<void> {
     const { resync } = this.#table.meta;
-    if (resync?.phase === "held" && resync.why === "empty" && rows > 0) {
+    if (resync?.phase === "held" && resync.why === "empty" && records > 0) {
       this.request("the origin has rows again");
       this.#askAgain();
       return;
     }
     // An endless answer that is merely quiet may still prove its end; a run that ends can't wait.
-    if (proof === "quiet" && !this.#options.once) return;
+    if ((proof === "quiet" || proof === "now") && !this.#options.once) return;
     if (resync?.phase === "parts") {
       await sink.paused(() => this.#endInParts());
       return;
     }
     const chain = this.#chain;
     if (resync?.phase !== "reading" || chain === null || chain.awaited !== null) return;
-    await sink.paused(() => this.#judge(chain, proof === "whole"));
+    await sink.paused(() => this.#judge(chain, proof === "whole", isLinked));
   }
 
-  async #judge(chain: Chain, isProven: boolean): Promise<void> {
+  async #judge(chain: Chain, isProven: boolean, isShifting: boolean): Promise<void> {
     const table = this.#table;
     if (chain.seen.isLost || this.#first?.seen.isLost) {
       log.warn("{table}: the keys that the origin has could not be kept: nothing is removed", {
@@ -240,7 +270,7 @@ export class Resync {
     const isSecond = before?.phase === "reading" && before.chain === 2 && this.#first !== null;
     const seen = this.#first === null ? [chain.seen] : [this.#first.seen, chain.seen];
     const { start } = table.meta;
-    const evidence: Evidence = { seen, start, greatest: chain.greatest, isSecond };
+    const evidence: Evidence = { seen, start, greatest: chain.greatest, isShifting, isSecond };
     const missing = await sizeSweep(table, evidence);
     const { records, unreadable, greatest } = chain;
     const limits = { shrinkLimit: this.#options.shrinkLimit ?? 0.5, minRows: 0 };
@@ -315,6 +345,7 @@ export class Resync {
     this.#drop();
     this.#forgetFirst();
     table.index?.resyncEnds(table.meta.cursor);
+    this.#wasInParts = true;
     await table.save(resyncEnded(table.meta));
     log.warn("{table}: compared in parts; rows that the origin no longer has were not looked for", {
       table: table.name,

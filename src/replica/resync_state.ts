@@ -17,7 +17,8 @@
  * - A chain is the requests from the beginning to a complete answer. What was seen belongs to one
  *   chain that nothing has cut, never to its last answer: a cut one begins again.
  * - Rows whose stored order lies above all that the chain has brought may be what a lagging
- *   replica, or a restored backup, doesn't have: they go only when a second chain lacks them too.
+ *   replica, or a restored backup, doesn't have: they go only when a second chain lacks them too. So
+ *   do rows that may have moved between pages by offset, which a link leads from one to the next.
  * - After the third cut the rest is compared from the cursor on, and nothing is removed.
  * - An approval lets so many rows go as it was asked about, by what the origin says then: what it
  *   has sent since the sweep was held counts.
@@ -36,7 +37,7 @@ export const MOST_CUTS = 3;
 export interface Missing {
   /** Rows that it lacks, at or below its greatest order, or in no order that compares with it. */
   readonly certain: number;
-  /** Rows that it lacks, above its greatest order; in a second chain, none. */
+  /** Rows that it lacks, but can't be sure of: above its greatest order; in a second chain, none. */
   readonly late: number;
   /** Rows in the table. */
   readonly of: number;

@@ -31,7 +31,9 @@ export interface Evidence {
   readonly start: Order | null;
   /** The greatest order that it has brought; null for none. */
   readonly greatest: Order | null;
-  /** Whether it decides on rows above that as well: it is the second to lack them. */
+  /** Whether rows may have moved between two of its pages, so that it may have missed any. */
+  readonly isShifting: boolean;
+  /** Whether it decides on the rows of which a first one can't be sure: it lacks them, too. */
   readonly isSecond: boolean;
 }
 
@@ -39,7 +41,7 @@ export interface Evidence {
 export interface SweepSize {
   /** Rows that a sweep may remove. */
   readonly certain: number;
-  /** Rows above everything that the origin has sent, which only a second chain decides on. */
+  /** Rows that only a second chain decides on: above everything that the origin has sent, say. */
   readonly late: number;
   /** Rows in the table. */
   readonly of: number;
@@ -89,9 +91,9 @@ async function* unseen(table: Table, evidence: Evidence): AsyncGenerator<GhostPa
       if (order !== undefined && evidence.start !== null && isBefore(order, evidence.start)) {
         continue;
       }
-      const { greatest, isSecond } = evidence;
-      const isLate = !isSecond && order !== undefined &&
-        (greatest === null || isBefore(greatest, order));
+      const { greatest, isShifting, isSecond } = evidence;
+      const isAbove = order !== undefined && (greatest === null || isBefore(greatest, order));
+      const isLate = !isSecond && (isShifting || isAbove);
       ghosts.push({ key, value, isLate });
     }
     yield { ghosts, of: page.length };
