@@ -116,6 +116,11 @@ export class JsonValueDecoder {
     this.#cutter = new JsonCutter(this.#maxLength, (bytes, fault) => this.#readPiece(bytes, fault));
   }
 
+  /** Whether a value is begun and not whole yet. */
+  get isPending(): boolean {
+    return !this.#cutter.isBetween;
+  }
+
   /** Takes the next chunk of the body, which may begin and end anywhere, and isn't kept. */
   push(chunk: Uint8Array): ValueBatch {
     const bytes = this.#markLength === null ? chunk : this.#skipMark(chunk);

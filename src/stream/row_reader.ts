@@ -9,6 +9,7 @@
 
 import { compareOrder, type Order, type OrderKind, orderKind } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
+import { explainRefusal, foreignKind } from "../protocol/explain_refusal.ts";
 import type { ValueBatch } from "../protocol/json_values.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
 import {
@@ -26,7 +27,12 @@ import {
 export interface Reject {
   /** The first 16 KiB of its text. */
   readonly text: string;
+  /** Why, as one of a small set. */
   readonly reason: string;
+  /** Why, in words; the reason where it says all. */
+  readonly detail?: string;
+  /** The kind of an object with neither key nor order: one of each is kept. */
+  readonly kind?: string;
 }
 
 /** What one network chunk held. */
@@ -41,6 +47,10 @@ export interface RowBatch {
   readonly minOrder: Order | null;
   /** Whether the chunk ended behind a blank line. */
   readonly endsBlank?: boolean;
+  /** Whether the chunk ended within a value. */
+  readonly isPending?: boolean;
+  /** Objects with neither key nor order, few enough to be a heartbeat. */
+  readonly foreign?: number;
   /** False where a row's order was below that of an earlier row of the same answer. */
   readonly sorted: boolean;
 }
@@ -56,6 +66,8 @@ export interface RowReaderOptions {
   readonly transform?: ((record: JsonObject) => JsonObject | undefined) | undefined;
   /** Throw at the first record that can't be used. */
   readonly strict?: boolean;
+  /** Kinds of objects with neither key nor order that are set aside; what is new is added. */
+  readonly foreignKinds?: Set<string>;
 }
 
 /** A deletion that names its record and says no more of it. */
@@ -71,6 +83,15 @@ function tombstoneOf(row: Row, deletedAt: JsonValue, shape: RecordShape): Row {
 /** Bad values in a row, from an answer's start, after which it is taken for something else. */
 const NOT_RECORDS = 100;
 
+/** Objects with neither key nor order in one chunk, above which they are no heartbeat. */
+const HEARTBEATS = 10;
+
+/** Kinds of such objects that are told apart. */
+const MOST_KINDS = 100;
+
+/** Objects of a known kind that are held until it is known whether the answer stays open. */
+const MOST_HELD = 1000;
+
 /** Reads the values of one answer. */
 export class RowReader {
   readonly #options: RowReaderOptions;
@@ -78,10 +99,22 @@ export class RowReader {
   #last: Order | null = null;
   #bad = 0;
   #anyGood = false;
+  readonly #kinds: Set<string>;
+  /** The newest objects of known kinds. */
+  #held: Reject[] = [];
 
   constructor(options: RowReaderOptions) {
     this.#options = options;
     this.#kind = options.kind;
+    this.#kinds = options.foreignKinds ?? new Set();
+  }
+
+  /**
+   * What is to be set aside besides: objects with neither key nor order, of kinds that are known, in
+   * an answer that has ended. Where one stays open they are its heartbeat.
+   */
+  takeHeld(): Reject[] {
+    return this.#anyGood ? this.#held.splice(0) : [];
   }
 
   /** @throws {LockstepError} `bad-record` with `strict`; `not-records` where nothing is a record. */
@@ -89,6 +122,7 @@ export class RowReader {
     const { shape } = this.#options;
     const rows: Row[] = [];
     const rejects: Reject[] = [...batch.rejects];
+    const foreign: Reject[] = [];
     let maxOrder: Order | null = null;
     let minOrder: Order | null = null;
     let sorted = true;
@@ -97,7 +131,8 @@ export class RowReader {
       let row = readRow(value, batch.lengths[i] ?? 0, shape);
       if (typeof row !== "string") row = this.#check(row);
       if (typeof row === "string") {
-        rejects.push({ text: stringifyJson(value).slice(0, 16_384), reason: row });
+        const reject = this.#refused(value, row);
+        (reject.kind === undefined ? rejects : foreign).push(reject);
         continue;
       }
       if (this.#last !== null && compareOrder(row.order, this.#last) < 0) sorted = false;
@@ -106,8 +141,31 @@ export class RowReader {
       if (minOrder === null || compareOrder(row.order, minOrder) < 0) minOrder = row.order;
       rows.push(row);
     }
-    this.#judge(rows.length, rejects);
-    return { rows, rejects, bytes: batch.bytes, maxOrder, minOrder, sorted };
+    const isHeartbeat = foreign.length <= HEARTBEATS;
+    this.#judge(rows.length, isHeartbeat ? rejects : [...rejects, ...foreign]);
+    rejects.push(...isHeartbeat ? foreign.filter((reject) => this.#isNewKind(reject)) : foreign);
+    const read = { rows, rejects, bytes: batch.bytes, maxOrder, minOrder, sorted };
+    return { ...read, foreign: isHeartbeat ? foreign.length : 0 };
+  }
+
+  #refused(value: JsonValue, reason: Refusal): Reject {
+    const { shape } = this.#options;
+    const text = stringifyJson(value).slice(0, 16_384);
+    const reject = { text, reason, detail: explainRefusal(value, reason, shape) };
+    const kind = reason === "no key" ? foreignKind(value, shape) : null;
+    return kind === null ? reject : { ...reject, kind };
+  }
+
+  /** Whether one of its kind is to be set aside at once; of a known kind it waits for the end. */
+  #isNewKind(reject: Reject): boolean {
+    const kind = reject.kind ?? "";
+    if (!this.#kinds.has(kind) && this.#kinds.size < MOST_KINDS) {
+      this.#kinds.add(kind);
+      return true;
+    }
+    this.#held.push(reject);
+    if (this.#held.length > MOST_HELD) this.#held.shift();
+    return false;
   }
 
   #check(row: Row): Row | Refusal {
@@ -161,7 +219,8 @@ export class RowReader {
     this.#bad += rejects.length;
     const sample = JSON.stringify(first.text.slice(0, 80));
     if (this.#options.strict) {
-      throw new LockstepError(`a record can't be used (${first.reason}): ${sample}`, {
+      const why = first.detail ?? first.reason;
+      throw new LockstepError(`a record can't be used (${why}): ${sample}`, {
         kind: "bad-record",
         retry: "never",
         hint: "mend the origin, or run without --strict to quarantine such records",
@@ -169,7 +228,9 @@ export class RowReader {
     }
     if (!this.#anyGood && this.#bad >= NOT_RECORDS) {
       throw new LockstepError(
-        `the answer holds no records: its first ${this.#bad} values are unusable, such as ${sample} (${first.reason})`,
+        `the answer holds no records: its first ${this.#bad} values are unusable, such as ${sample} (${
+          first.detail ?? first.reason
+        })`,
         {
           kind: "not-records",
           retry: "slow",

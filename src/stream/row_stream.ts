@@ -18,6 +18,8 @@ export interface RowStreamOptions {
   readonly onBatch: (batch: RowBatch) => void;
   /** How the body ended. */
   readonly ending: TrackedBody;
+  /** Whether the answer is one that stays open: what ends it then is no end of its records. */
+  readonly staysOpen?: () => boolean;
 }
 
 /**
@@ -35,7 +37,8 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
     {
       transform(chunk, controller) {
         const endsBlank = lines.endsBlank(chunk);
-        const batch = { ...reader.read(decoder.push(chunk)), endsBlank };
+        const read = reader.read(decoder.push(chunk));
+        const batch = { ...read, endsBlank, isPending: decoder.isPending };
         onBatch(batch);
         controller.enqueue(batch);
         return slices.pause();
@@ -44,7 +47,9 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
         const last = decoder.end();
         ending.unfinished = last.unfinished !== null;
         // Behind a cut, what isn't JSON may only be the half of it.
-        const batch = reader.read(ending.error === null ? last : { ...last, rejects: [] });
+        const read = reader.read(ending.error === null ? last : { ...last, rejects: [] });
+        const held = options.staysOpen?.() ? [] : reader.takeHeld();
+        const batch = { ...read, rejects: [...read.rejects, ...held] };
         onBatch(batch);
         controller.enqueue(batch);
       },
@@ -54,19 +59,36 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
   );
 }
 
+const TAB = 0x09;
 const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const SPACE = 0x20;
 
-/** Notices blank lines at the ends of chunks. */
+function isBlank(byte: number | undefined): boolean {
+  return byte === SPACE || byte === NEWLINE || byte === RETURN || byte === TAB;
+}
+
+/** Notices blank lines at the ends of chunks; blanks of whatever kind. */
 class LineEnds {
-  #wasLineEnd = true;
+  /** Newlines behind the last byte that is no blank; one at the start, where a line begins, too. */
+  #newlines = 1;
 
-  /** Whether what has come so far ends with a blank line. */
+  /**
+   * Whether what has come so far ends with a blank line. A chunk of nothing but blanks is one, unless
+   * the line before it has not ended yet.
+   */
   endsBlank(chunk: Uint8Array): boolean {
     if (chunk.length === 0) return false;
-    const isLineEnd = chunk.at(-1) === NEWLINE;
-    const wasLineEnd = chunk.length === 1 ? this.#wasLineEnd : chunk.at(-2) === NEWLINE;
-    this.#wasLineEnd = isLineEnd;
-    return isLineEnd && wasLineEnd;
+    let at = chunk.length;
+    let newlines = 0;
+    while (at > 0 && isBlank(chunk[at - 1])) {
+      at--;
+      if (chunk[at] === NEWLINE) newlines++;
+    }
+    const isAllBlank = at === 0;
+    const wasLineEnd = this.#newlines > 0;
+    this.#newlines = Math.min(2, isAllBlank ? this.#newlines + newlines : newlines);
+    return isAllBlank && wasLineEnd ? true : this.#newlines > 1;
   }
 }
 

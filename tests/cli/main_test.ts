@@ -279,7 +279,10 @@ Deno.test("quarantine shows what could not be stored, escaped, and clears it", a
   assert.equal(shown.stderr, "2 shown, 2 quarantined in all\n");
   const cleared = await run(["quarantine", "servers", "--json", "--clear"], folder.path);
   const reasons = cleared.stdout.trimEnd().split("\n").map((line) => JSON.parse(line).reason);
-  assert.deepEqual(reasons, ["no order", "not JSON"]);
+  assert.deepEqual(reasons, [
+    'no field "updated_at" (--order-by); the record has: id',
+    "not JSON",
+  ]);
   assert.equal(cleared.stderr, "2 removed\n");
   assert.equal((await run(["quarantine", "servers"], folder.path)).stdout, "");
 });

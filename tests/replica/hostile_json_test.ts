@@ -9,6 +9,9 @@ import { TempStore } from "../support/temp_store.ts";
 
 const big = 2n ** 53n + 1n;
 
+/** The fields of most of the records below. */
+const BOTH = "the record has: id, updated_at";
+
 /** What an origin sends, and what becomes of it: kept as it is, or refused for a reason. */
 const LINES: readonly (readonly [line: string | Uint8Array, reason: string | null])[] = [
   ['{"id":1,"updated_at":1,"__proto__":{"x":1},"constructor":2,"toString":null}', null],
@@ -27,12 +30,12 @@ const LINES: readonly (readonly [line: string | Uint8Array, reason: string | nul
   ["<html>", "not JSON"],
   ['{"id":8,"updated_at":1e400}', "number out of range"],
   ['{"id":9,"updated_at":9,"deep":' + "[".repeat(5000) + "]".repeat(5000) + "}", "nested too deep"],
-  ['{"id":"\\udc00","updated_at":10}', "bad key"],
-  ['{"id":{"a":1},"updated_at":10}', "bad key"],
-  ['{"id":null,"updated_at":10}', "no key"],
-  ['{"updated_at":10}', "no key"],
-  ['{"id":10}', "no order"],
-  ['{"id":10,"updated_at":[1]}', "bad order"],
+  ['{"id":"\\udc00","updated_at":10}', 'bad key: field "id" (--key)'],
+  ['{"id":{"a":1},"updated_at":10}', `field "id" (--key) is an object; ${BOTH}`],
+  ['{"id":null,"updated_at":10}', `field "id" (--key) is null; ${BOTH}`],
+  ['{"updated_at":10}', 'no field "id" (--key); the record has: updated_at'],
+  ['{"id":10}', 'no field "updated_at" (--order-by); the record has: id'],
+  ['{"id":10,"updated_at":[1]}', `field "updated_at" (--order-by) is a list; ${BOTH}`],
   ['{"id":10,"updated_at":"2026-01-01"}', "order of another kind"],
   [`{"id":"${"k".repeat(2100)}","updated_at":10}`, "key too long"],
   [
@@ -168,6 +171,9 @@ Deno.test("an order or a tombstone of monstrous size stops nothing", async () =>
   await assertTable(kv, [{ id: 4, updated_at: "c" }]);
   const reader = new TableReader(kv, "servers");
   const entries = await Array.fromAsync(reader.quarantine());
-  assert.deepEqual(entries.map(({ reason }) => reason), ["bad order", "bad order"]);
+  assert.deepEqual(
+    entries.map(({ reason }) => reason),
+    ['bad order: field "updated_at" (--order-by)', 'bad order: field "updated_at" (--order-by)'],
+  );
   assert.equal((await reader.tombstone([1]))?.order, "b");
 });

@@ -134,7 +134,11 @@ Deno.test("an answer without any record is one error, not a flood", () => {
     bytes: 1,
   });
   assert.equal(rows.read(bad(99)).rejects.length, 99);
-  assert.throws(() => rows.read(bad(1)), { kind: "not-records", retry: "slow", message: /no key/ });
+  assert.throws(() => rows.read(bad(20)), {
+    kind: "not-records",
+    retry: "slow",
+    message: /no field "id" \(--key\)/,
+  });
   const good = reader();
   good.read({ values: [{ id: 1, updated_at: 1 }], lengths: [9], rejects: [], bytes: 1 });
   assert.equal(
@@ -170,4 +174,42 @@ Deno.test("a transform that throws costs the record, one that changes the key st
   assert.equal(reader({ transform: throwing }).read(batch).rejects[0]?.reason, "transform failed");
   const changing = (record: JsonObject) => ({ ...record, id: 2 });
   assert.throws(() => reader({ transform: changing }).read(batch), { kind: "usage" });
+});
+
+Deno.test("an object with neither key nor order is kept once as a kind, until an answer's end tells", () => {
+  const foreignKinds = new Set<string>();
+  const rows = reader({ foreignKinds });
+  const chunk = (...values: JsonObject[]) =>
+    rows.read({ values, lengths: values.map(() => 9), rejects: [], bytes: 1 });
+  assert.equal(chunk({ type: "heartbeat", time: 1 }).rejects.length, 1);
+  assert.deepEqual(chunk({ type: "heartbeat", time: 2 }).rejects, []);
+  assert.equal(chunk({ other: 1 }).rejects.length, 1, "another kind");
+  assert.equal(chunk({ id: 1, type: "heartbeat" }).foreign, 0, "meant to be a record");
+  assert.deepEqual(rows.takeHeld(), [], "of an answer without records one of each is enough");
+  chunk({ id: 1, updated_at: 1 });
+  assert.deepEqual(rows.takeHeld().map(({ text }) => text), ['{"type":"heartbeat","time":2}']);
+  const next = reader({ foreignKinds });
+  const again = { values: [{ type: "heartbeat", time: 3 }], lengths: [9], rejects: [], bytes: 1 };
+  assert.deepEqual(next.read(again).rejects, [], "also in the next answer");
+});
+
+Deno.test("blanks of any kind are a blank line, and no line end that came in a packet of its own is one", async () => {
+  const marks = async (...chunks: string[]) => {
+    const ending = new TrackedBody(bodyOf(chunks.map((text) => new TextEncoder().encode(text))));
+    const found: boolean[] = [];
+    const onBatch = ({ endsBlank }: RowBatch) => {
+      if (endsBlank !== undefined) found.push(endsBlank);
+    };
+    const rows = rowStream({ reader: reader(), maxLength: 1000, ending, onBatch });
+    for await (const _ of ending.readable.pipeThrough(rows)) { /* told already */ }
+    return found;
+  };
+  const record = '{"id":1,"updated_at":1}';
+  for (const blank of ["\n", "\r\n", " ", "\t", " \r\n", "\r\n\r\n"]) {
+    assert.deepEqual(await marks(`${record}\n`, blank), [false, true], JSON.stringify(blank));
+  }
+  assert.deepEqual(await marks(`${record}\r\n\r\n`), [true]);
+  assert.deepEqual(await marks(record, "\r", "\n", "\r\n"), [false, false, false, true]);
+  assert.deepEqual(await marks(record, "\n", "\n"), [false, false, true]);
+  assert.deepEqual(await marks("\r\n"), [true], "at the start");
 });

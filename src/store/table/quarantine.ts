@@ -5,6 +5,9 @@
  * @module
  */
 
+import { foreignKind } from "../../protocol/explain_refusal.ts";
+import { parseJson } from "../../protocol/json_text.ts";
+import type { RecordShape } from "../../protocol/record.ts";
 import type { Reject } from "../../stream/row_reader.ts";
 import { quarantinePrefix } from "../kv/keys.ts";
 import type { QuarantineEntry } from "../kv/stored_values.ts";
@@ -15,8 +18,17 @@ export const QUARANTINE_KEPT = 1000;
 /** Serialised size of an entry at most: 16 KiB of wide characters, and its other fields. */
 export const QUARANTINE_ENTRY_BYTES = 2 * 16_384 + 1024;
 
-function fingerprint({ text, reason }: Reject): string {
-  return `${reason}\0${text}`;
+/** The kind of an object with neither key nor order; null for every other text. */
+function kindOf(text: string, shape: RecordShape): string | null {
+  try {
+    return foreignKind(parseJson(text), shape);
+  } catch {
+    return null;
+  }
+}
+
+function fingerprint({ text, reason, detail }: Reject): string {
+  return `${detail ?? reason}\0${text}`;
 }
 
 /**
@@ -25,13 +37,17 @@ function fingerprint({ text, reason }: Reject): string {
  */
 export class SeenRejects {
   readonly #seen = new Map<string, number>();
+  /** Kinds of objects with neither key nor order, of which one is kept. */
+  readonly foreignKinds = new Set<string>();
 
   /** Loads what the store holds. */
-  static async load(kv: Deno.Kv, table: string): Promise<SeenRejects> {
+  static async load(kv: Deno.Kv, table: string, shape: RecordShape): Promise<SeenRejects> {
     const seen = new SeenRejects();
     const selector = { prefix: quarantinePrefix(table) };
     for await (const { value } of kv.list<QuarantineEntry>(selector, { batchSize: 50 })) {
       await seen.isNew(value);
+      const kind = kindOf(value.text, shape);
+      if (kind !== null) seen.foreignKinds.add(kind);
     }
     return seen;
   }

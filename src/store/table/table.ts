@@ -122,7 +122,9 @@ export class Table {
       lease = await Lease.take(kv, name, store.path, options.statusUrl, options.clock);
       const stored = (await kv.get<TableMeta>(cursorKey(name))).value;
       const meta = admitted(stored, options, store.path);
-      const rejects = meta.quarantined > 0 ? await SeenRejects.load(kv, name) : new SeenRejects();
+      const rejects = meta.quarantined > 0
+        ? await SeenRejects.load(kv, name, options.shape)
+        : new SeenRejects();
       const table = new Table(store, options, lease, meta, rejects, await hasParts(kv, name));
       await table.tidy();
       // Said at once: where nothing else is to be written, the next start would refuse the store.
@@ -240,7 +242,7 @@ export class Table {
       this.replaced = [];
       this.counter = null;
       // What was noted as kept, but failed to be, is to be kept when it comes again.
-      this.rejects = await SeenRejects.load(this.store.writer, this.name);
+      this.rejects = await SeenRejects.load(this.store.writer, this.name, this.shape);
       await this.index?.reload(high);
       await this.tidy();
     } catch (error) {

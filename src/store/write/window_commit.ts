@@ -90,7 +90,7 @@ export class WindowCommit {
     const entry: QuarantineEntry = {
       number,
       text: reject.text,
-      reason: reject.reason,
+      reason: reject.detail ?? reject.reason,
       time: table.clock.now(),
       cursor: table.meta.cursor,
     };
