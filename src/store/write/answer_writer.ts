@@ -4,77 +4,76 @@
  * Two ways of working:
  *
  * - **Gathering**, while catching up: rows are collected in a window, sorted by key and committed
- *   in runs, two on their way while the next window fills. The cursor moves at a window's end.
+ *   in operations, two on their way while the next window fills. The cursor moves at a window's end.
  * - **Following**, once the stream has slowed down: whatever has arrived is committed at once, in
  *   the origin's order, and what arrives meanwhile joins the next commit. Every row is compared
  *   with what is stored, so that counts and change events are exact.
  *
- * A quiet spell leads from the first to the second, a growing backlog back.
+ * One loop does it: what comes next is `flush_policy.ts`'s to say, how far the cursor may move
+ * `answer_order.ts`'s. Whatever must not run beside a commit is a barrier, which the loop runs
+ * between two steps.
  *
  * @module
  */
 
-import type { Clock } from "../../base/clock.ts";
 import { Signal } from "../../base/signal.ts";
-import { compareOrder, maxOrder, type Order } from "../../protocol/cursor.ts";
+import { compareOrder } from "../../protocol/cursor.ts";
 import type { RowBatch } from "../../stream/row_reader.ts";
-import { RowCounter } from "../table/row_counter.ts";
-import { Classifier } from "./classify.ts";
 import { OPERATION_ROWS, rowsPerOperation } from "../kv/limits.ts";
-import { ArrivalRate, LARGE_QUIET_MS, QUIET_MS } from "./arrival_rate.ts";
-import { WindowLimits } from "./window_limits.ts";
-import { WindowCommit } from "./window_commit.ts";
-import type { AnswerWriterOptions } from "./answer_writer_options.ts";
+import { RowCounter } from "../table/row_counter.ts";
 import type { Table } from "../table/table.ts";
 import { aboutToWrite, caughtUp, counted, covered, heldBack } from "../table/table_state.ts";
+import { AnswerOrder } from "./answer_order.ts";
+import type { AnswerWriterOptions } from "./answer_writer_options.ts";
+import { ArrivalRate } from "./arrival_rate.ts";
+import { Classifier } from "./classify.ts";
+import { type FlushAction, type FlushFigures, type FlushState, nextFlush } from "./flush_policy.ts";
+import { Mailbox } from "./mailbox.ts";
 import { Window, type WindowOptions } from "./window.ts";
+import { WindowCommit } from "./window_commit.ts";
+import { WindowLimits } from "./window_limits.ts";
 
 /** Rows of a table that one answer of the origin holds, on their way into the store. */
 export class AnswerWriter {
   readonly #table: Table;
   readonly #options: AnswerWriterOptions;
-  readonly #clock: Clock;
-  readonly #decider: Classifier;
+  readonly #classifier: Classifier;
   readonly #windows: WindowOptions;
   readonly #limits: WindowLimits;
+  readonly #order: AnswerOrder;
+  readonly #rate = new ArrivalRate();
+  readonly #mailbox: Mailbox;
+  readonly #room = new Signal();
+  #state: FlushState;
   #pending: Window;
-  /** The last window of a stream that has just slowed down: still committed as gathered. */
+  /** The window of a stream that has just gone quiet or slow: still committed as gathered. */
   #gathered: Window | null = null;
   /** The window that is being committed. */
   #current: Window | null = null;
-  readonly #pace = new ArrivalRate();
-  /** Whether the origin has to wait, so that its silence says nothing. */
-  isBlocking = false;
-  #following = false;
-  #flushing = false;
-  #abandoned = false;
-  #reached = false;
-  /** The answer is not in order: only its end tells that everything up to its greatest is here. */
-  #pinned: boolean;
-  #sawInversion = false;
-  #greatest: Order | null = null;
-  /** The least order of the answer, as far as it is in order. */
-  #least: Order | null = null;
-  #work: Promise<void> | null = null;
-  #patience: AbortController | null = null;
-  /** Rows were handed out, a barrier was passed, or the work is done: who writes looks again. */
-  readonly #room = new Signal();
-  /** Barriers under way: what arrives meanwhile waits. */
-  #barriers = 0;
   #failure: unknown = null;
   #controller: WritableStreamDefaultController | null = null;
+  /** When something was last committed, or there was nothing to commit. */
+  #movedAt: number;
+  #isRunning = false;
 
   /** @param empty whether the store holds no row of the table */
   constructor(table: Table, empty: boolean, options: AnswerWriterOptions) {
+    const { meta, clock } = table;
     this.#table = table;
     this.#options = options;
-    this.#clock = table.clock;
-    this.#decider = new Classifier(table, empty, options.observer.awaitsEvents);
-    this.#pinned = table.meta.unsorted;
-    this.#following = options.following;
-    this.#limits = options.room ?? new WindowLimits();
+    this.#classifier = new Classifier(table, empty, options.observer.awaitsEvents);
+    this.#order = new AnswerOrder(meta.cursor, meta.unsorted, options.isFuture ?? (() => false));
+    this.#state = options.following ? "following" : "filling";
+    this.#limits = options.limits ?? new WindowLimits();
     this.#windows = this.#limits.windowsOf(table, options.isTransformed);
     this.#pending = new Window(this.#windows);
+    this.#mailbox = new Mailbox(clock);
+    this.#movedAt = clock.monotonic();
+  }
+
+  /** Whether the origin has to wait, so that its silence says nothing. */
+  get isBlocking(): boolean {
+    return this.#isCrowded() && this.#state !== "closed";
   }
 
   /** The stream to pipe an answer's batches into. Closing it commits all that was written. */
@@ -89,86 +88,67 @@ export class AnswerWriter {
     }, { highWaterMark: 1 });
   }
 
+  /** For how long whole rows have been waiting without a commit, in milliseconds; 0 where none do. */
+  standstillMs(): number {
+    const isWaiting = !this.#pending.empty || this.#current !== null || !this.#isSettled();
+    return isWaiting ? this.#table.clock.monotonic() - this.#movedAt : 0;
+  }
+
   /** Everything of the answer has arrived so far: it is stored when this resolves. */
-  async caughtUp(): Promise<void> {
-    await this.flush();
-    this.#reached = true;
-    this.#following = true;
-    const { meta } = this.#table;
-    const cursor = maxOrder(meta.cursor, this.#greatest);
-    if (cursor !== meta.cursor || meta.unsorted !== this.#sawInversion) {
-      await this.#table.save(caughtUp(meta, this.#greatest, this.#sawInversion));
-    }
-    this.#pinned = false;
-    // All of it is here: an inversion that comes later can't take the cursor back behind it.
-    this.#decider.start = cursor;
-    this.#table.index?.caughtUp(cursor);
-    const { untold } = this.#table;
-    if (untold !== null && cursor !== null && compareOrder(cursor, untold) >= 0) {
-      this.#table.untold = null;
-    }
-    // Parts that no row names yet may be those of a row on its way.
-    if (this.#table.mayHaveParts && !meta.exact) await this.paused(() => this.#table.tidy());
-    if (!this.#table.meta.exact && this.#options.count) {
-      this.#table.counter ??= new RowCounter(this.#table.store.writer, this.#table.name);
-      this.#wake();
-    }
+  caughtUp(): Promise<void> {
+    return this.#barrier(() => this.#caughtUp());
+  }
+
+  /** Runs something that must not run beside a commit; what arrives meanwhile waits. */
+  paused(action: () => Promise<void>): Promise<void> {
+    return this.#barrier(() => {
+      this.#table.counter = null;
+      return action();
+    });
+  }
+
+  /** Commits what has arrived. */
+  flush(): Promise<void> {
+    return this.#barrier(() => Promise.resolve());
   }
 
   /**
    * Counts on, where the count is an estimate, for so many milliseconds at most; the rest is for
    * the next answer. Only when the stream is over.
    */
-  async count(ms: number): Promise<void> {
-    const end = this.#clock.monotonic() + ms;
-    for (let { counter } = this.#table; counter !== null && this.#clock.monotonic() <= end;) {
-      await this.#count(counter);
-      ({ counter } = this.#table);
-    }
-  }
-
-  /** Runs something that must not run beside a commit; what arrives meanwhile waits. */
-  async paused(action: () => Promise<void>): Promise<void> {
-    this.#barriers++;
-    try {
-      // Before the flush, which would wake it again.
-      this.#table.counter = null;
-      await this.flush();
-      await action();
-    } finally {
-      this.#barriers--;
-      this.#room.notify();
-    }
-  }
-
-  /** Commits what has arrived. */
-  async flush(): Promise<void> {
-    this.#patience?.abort();
-    this.#flushing = true;
-    try {
-      // Twice where a count was under way: it ends, and what has come meanwhile is committed.
-      while (this.#work !== null) await this.#work;
-      this.#wake();
-      while (this.#work !== null) await this.#work;
-    } finally {
-      this.#flushing = false;
-    }
-    this.#check();
-    if (this.#table.counter !== null) this.#wake();
+  count(ms: number): Promise<void> {
+    return this.#barrier(async () => {
+      const { clock } = this.#table;
+      const end = clock.monotonic() + ms;
+      while (this.#table.counter !== null && clock.monotonic() <= end) await this.#count();
+    });
   }
 
   /** Drops what is not on its way, and waits for what is. */
   async abandon(): Promise<void> {
-    this.#abandoned = true;
+    const isBusy = this.#current !== null;
+    this.#state = "closed";
     // It counts on rows that may never be written.
-    if (this.#work !== null) this.#table.counter = null;
+    if (isBusy) this.#table.counter = null;
     const dropped = this.#drop();
-    this.#patience?.abort();
     this.#room.notify();
     // Where the pipe still runs, it would go on filling a window that nobody empties.
     this.#controller?.error(new Error("abandoned"));
-    await this.#work?.catch(() => {});
+    await this.#barrier(() => Promise.resolve()).catch(() => {});
     await dropped;
+  }
+
+  #barrier(action: () => Promise<void>): Promise<void> {
+    this.#begin();
+    return this.#mailbox.barrier(action);
+  }
+
+  /** The loop begins with the first thing that there is to do. */
+  #begin(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#rate.begin(0, this.#table.clock.monotonic());
+    void this.#run();
   }
 
   /** Forgets what is pending. */
@@ -178,46 +158,33 @@ export class AnswerWriter {
     return window.close();
   }
 
+  async #write(batch: RowBatch): Promise<void> {
+    await this.#mailbox.passed();
+    this.#check();
+    if (batch.rows.length === 0 && batch.rejects.length === 0) return;
+    this.#begin();
+    const now = this.#table.clock.monotonic();
+    if (this.#order.note(batch)) {
+      this.#table.become(heldBack(this.#table.meta, this.#order.start));
+    }
+    this.#rate.note(batch.rows.length, now);
+    if (this.standstillMs() === 0) this.#movedAt = now;
+    this.#pending.add(batch, this.#order.settled(batch));
+    this.#mailbox.post();
+    // A full window behind one that is being committed: the origin waits.
+    while (this.isBlocking) {
+      if (this.#maySpill()) await this.#pending.spill();
+      else await this.#room.until(() => !this.isBlocking || this.#maySpill());
+    }
+    this.#check();
+  }
+
   #check(): void {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  async #write(batch: RowBatch): Promise<void> {
-    await this.#room.until(() => this.#barriers === 0);
-    this.#check();
-    if (batch.rows.length === 0 && batch.rejects.length === 0) return;
-    this.#greatest = maxOrder(this.#greatest, batch.maxOrder);
-    this.#least ??= batch.minOrder;
-    if (!batch.sorted && !this.#reached && !this.#sawInversion) this.#pin();
-    this.#pace.note(batch.rows.length, this.#clock.monotonic());
-    this.#pending.add(batch);
-    if (this.#isDue()) this.#wake();
-    else if (this.#patience === null) void this.#wait();
-    // A full window behind one that is being committed: the origin waits.
-    this.isBlocking = true;
-    while (this.#work !== null && this.#isCrowded() && !this.#abandoned) {
-      if (this.#maySpill()) await this.#pending.spill();
-      else await this.#room.until(() => this.#isReleased());
-      this.#check();
-    }
-    this.isBlocking = false;
-  }
-
-  /** Whether who waits for room has something to do. */
-  #isReleased(): boolean {
-    return this.#work === null || this.#abandoned || !this.#isCrowded() || this.#maySpill();
-  }
-
-  /** The answer is out of order: what came so far is no prefix of it. */
-  #pin(): void {
-    this.#sawInversion = true;
-    if (this.#pinned) return;
-    this.#pinned = true;
-    this.#table.become(heldBack(this.#table.meta, this.#decider.start));
-  }
-
   #isFull(): boolean {
-    return this.#limits.isFull(this.#pending, this.#following);
+    return this.#limits.isFull(this.#pending, this.#state === "following");
   }
 
   /** Whether the origin has to wait: what is gathered, and what is left to commit, is enough. */
@@ -226,105 +193,138 @@ export class AnswerWriter {
   }
 
   #maySpill(): boolean {
-    const { rows } = this.#table.meta;
-    return !this.#following && this.#limits.maySpill(this.#pending, rows);
-  }
-
-  /** Watches a gathering stream for quiet. */
-  async #wait(): Promise<void> {
-    const patience = new AbortController();
-    this.#patience = patience;
-    this.#pace.begin(this.#pending.left, this.#clock.monotonic());
-    try {
-      while (!this.#following) {
-        await this.#clock.sleep(QUIET_MS, patience.signal);
-        if (this.#work !== null) {
-          // What a commit leaves of the machine says nothing of the stream.
-          this.#pace.begin(0, this.#clock.monotonic());
-          continue;
-        }
-        const quietMs = this.#pending.isPacked ? LARGE_QUIET_MS : QUIET_MS;
-        const { isQuiet, isSlow } = this.#pace.look(this.#clock.monotonic(), quietMs);
-        const isDone = this.#pending.empty && this.#isSettled();
-        if (!isSlow && (!isQuiet || isDone)) continue;
-        this.#following = isSlow;
-        this.#gathered = this.#pending;
-        this.#wake();
-      }
-    } catch {
-      // Abandoned.
-    } finally {
-      this.#patience = null;
-    }
-  }
-
-  /** Whether what is pending is to be committed now. */
-  #isDue(): boolean {
-    return this.#following || this.#flushing || this.#pending === this.#gathered ||
-      this.#pending.runs > 0 || this.#isFull();
+    return this.#current !== null && this.#state !== "following" &&
+      this.#limits.maySpill(this.#pending, this.#table.meta.rows);
   }
 
   /** Whether all that was sent is durable, and the cursor says so. */
   #isSettled(): boolean {
-    const { committer, meta, cursor } = this.#table;
-    return committer.isIdle && meta.cursor === cursor;
+    const { committer, meta, cursor, replaced } = this.#table;
+    return committer.isIdle && meta.cursor === cursor && replaced.length === 0;
   }
 
-  #wake(): void {
-    if (this.#work !== null || this.#abandoned) return;
-    this.#work = this.#run().catch((error: unknown) => {
-      this.#failure ??= error;
-      // A quiet stream brings no write that could throw it: the pipe learns of it here.
-      this.#controller?.error(error);
-      return this.#drop();
-    }).finally(() => {
-      this.#work = null;
-      this.#room.notify();
-      // What was written in the moment in between.
-      if (this.#failure === null && !this.#pending.empty && this.#isDue()) this.#wake();
-    });
+  #figures(): FlushFigures {
+    const now = this.#table.clock.monotonic();
+    return {
+      isEmpty: this.#pending.empty,
+      pendingRows: this.#pending.left,
+      isFull: this.#isFull(),
+      isPacked: this.#pending.isPacked,
+      isSpilled: this.#pending.runs > 0,
+      isGathered: this.#pending === this.#gathered,
+      isSettled: this.#isSettled(),
+      isBarrierWaiting: this.#mailbox.hasBarrier,
+      isCounting: this.#table.counter !== null,
+      quietMs: this.#rate.quietMs(now),
+      recentRows: this.#rate.takeRecentRows(now),
+    };
   }
 
+  /** Never rejects: a failure closes the writer, and is what barriers and writes reject with. */
   async #run(): Promise<void> {
     for (;;) {
-      while (!this.#pending.empty && this.#isDue()) {
-        if (this.#abandoned) return;
-        const { left, isPacked } = this.#pending;
-        if (this.#following && (left >= this.#limits.behindRows || isPacked)) this.#fallBehind();
-        const window = this.#take();
+      const { state, action } = nextFlush(this.#state, this.#figures());
+      const isLast = state === "draining" || state === "slowing";
+      if (!isLast) this.#gathered = null;
+      else if (state !== this.#state) this.#gathered = this.#pending;
+      this.#state = state;
+      try {
+        await this.#do(action);
+      } catch (error) {
+        await this.#fail(error);
+      }
+      if (action.kind !== "wait") {
+        const now = this.#table.clock.monotonic();
+        // What a commit leaves of the machine says nothing of the stream.
+        this.#rate.begin(0, now);
+        this.#movedAt = now;
         this.#room.notify();
-        this.#current = window;
-        try {
-          await this.#commit(window);
-        } finally {
-          this.#current = null;
-          await window.close();
-        }
-      }
-      if (!this.#following && !this.#flushing && this.#gathered === null) {
-        // What is on its way is not waited for: the next window goes on behind it. Should none
-        // come, whoever watches for quiet sees to the cursor.
-        if (this.#patience === null) void this.#wait();
-        return;
-      }
-      await this.#table.committer.idle();
-      if (!this.#isSettled()) await this.#table.save();
-      await this.#table.dropReplaced();
-      this.#gathered = null;
-      if (this.#pending.empty || !this.#isDue()) {
-        if (this.#table.counter === null || this.#abandoned || this.#flushing) return;
-        await this.#count(this.#table.counter);
       }
     }
   }
 
-  #take(): Window {
-    if (this.#isFollowed(this.#pending) && this.#pending.left > OPERATION_ROWS) {
-      return this.#pending.take(OPERATION_ROWS);
+  async #fail(error: unknown): Promise<void> {
+    // Of an abandoned commit nobody is told.
+    if (this.#state === "closed") return;
+    this.#failure = error;
+    this.#state = "closed";
+    // A quiet stream brings no write that could throw it: the pipe learns of it here.
+    this.#controller?.error(error);
+    await this.#drop();
+  }
+
+  async #do(action: FlushAction): Promise<void> {
+    switch (action.kind) {
+      case "commit":
+        return await this.#commitNext(action.manner === "followed");
+      case "settle":
+        return await this.#settle();
+      case "barrier":
+        return await this.#mailbox.runBarrier(this.#failure);
+      case "behind":
+        this.#order.fellBehind();
+        return this.#options.observer.behind();
+      case "count":
+        return await this.#count();
+      case "wait":
+        return await this.#mailbox.next(action.waitMs);
     }
+  }
+
+  async #settle(): Promise<void> {
+    const table = this.#table;
+    await table.committer.idle();
+    if (table.meta.cursor !== table.cursor) await table.save();
+    await table.dropReplaced();
+  }
+
+  async #caughtUp(): Promise<void> {
+    const table = this.#table;
+    if (this.#state !== "closed") this.#state = "following";
+    const { meta } = table;
+    const state = caughtUp(meta, this.#order.greatest, this.#order.wasUnsorted);
+    const { cursor } = state;
+    if (cursor !== meta.cursor || meta.unsorted !== state.unsorted) await table.save(state);
+    this.#order.complete(cursor);
+    this.#classifier.start = cursor;
+    table.index?.caughtUp(cursor);
+    const { untold } = table;
+    if (untold !== null && cursor !== null && compareOrder(cursor, untold) >= 0) {
+      table.untold = null;
+    }
+    if (table.mayHaveParts && !meta.exact) await table.tidy();
+    if (!table.meta.exact && this.#options.count) {
+      table.counter ??= new RowCounter(table.store.writer, table.name);
+    }
+  }
+
+  async #count(): Promise<void> {
+    const { counter } = this.#table;
+    const rows = await counter?.step() ?? null;
+    // Told to stop meanwhile: what was counted is out of date.
+    if (rows === null || this.#table.counter !== counter) return;
+    this.#table.counter = null;
+    await this.#table.save(counted(this.#table.meta, rows));
+  }
+
+  async #commitNext(isFollowed: boolean): Promise<void> {
+    const window = this.#take(isFollowed);
+    this.#room.notify();
+    this.#current = window;
+    try {
+      await this.#commit(window, isFollowed);
+    } finally {
+      this.#current = null;
+      await window.close();
+    }
+  }
+
+  #take(isFollowed: boolean): Window {
     const { ascending, left, length } = this.#pending;
+    if (isFollowed && left > OPERATION_ROWS) return this.#pending.take(OPERATION_ROWS);
     const full = rowsPerOperation(left, length);
-    if (ascending && !this.#flushing && this.#pending !== this.#gathered && left > full) {
+    const isLast = this.#mailbox.hasBarrier || this.#pending === this.#gathered;
+    if (!isFollowed && ascending && !isLast && left > full) {
       // Full operations only: the rest begins the next window.
       return this.#pending.take(left - left % full);
     }
@@ -333,31 +333,14 @@ export class AnswerWriter {
     return window;
   }
 
-  /** Whether a window is committed as one of a stream that is followed: compared, in order. */
-  #isFollowed(window: Window): boolean {
-    return this.#following && !window.isPacked && window !== this.#gathered;
-  }
-
-  #fallBehind(): void {
-    this.#following = false;
-    this.#reached = false;
-    this.#options.observer.behind();
-  }
-
-  async #count(counter: RowCounter): Promise<void> {
-    const rows = await counter.step();
-    // Told to stop meanwhile: what was counted is out of date.
-    if (rows === null || this.#table.counter !== counter) return;
-    this.#table.counter = null;
-    await this.#table.save(counted(this.#table.meta, rows));
-  }
-
-  async #commit(window: Window): Promise<void> {
+  async #commit(window: Window, isFollowed: boolean): Promise<void> {
     const table = this.#table;
     const { observer } = this.#options;
-    const manner = { isFollowed: this.#isFollowed(window), isOrdered: window.ascending };
-    table.become(aboutToWrite(table.meta, window.maxOrder, this.#least, !this.#pinned));
-    this.#decider.begin(window);
+    const order = this.#order;
+    const traits = { isFollowed, isOrdered: window.ascending };
+    // Before the first of them is written: what a crash leaves of the window is compared later.
+    table.become(aboutToWrite(table.meta, window.maxOrder, order.least, order.isPrefix));
+    this.#classifier.begin(window);
     const run = new WindowCommit(table, observer, this.#options.tombstoneTtlMs);
     for (const reject of window.rejects) {
       if (!await table.rejects.isNew(reject)) continue;
@@ -366,25 +349,27 @@ export class AnswerWriter {
     }
     // Looked up, compared and put into operations together.
     for await (const rows of window.slices(OPERATION_ROWS)) {
-      if (this.#abandoned) throw new Error("abandoned");
+      if (this.#state === "closed") throw new Error("abandoned");
       // Readers of a live table see a prefix of the origin's order.
-      if (manner.isFollowed) rows.sort((a, b) => compareOrder(a.order, b.order));
-      const decisions = await this.#decider.decide(rows, manner);
+      if (isFollowed) rows.sort((a, b) => compareOrder(a.order, b.order));
+      const decisions = await this.#classifier.decide(rows, traits);
       for (const [i, row] of rows.entries()) {
         const decision = decisions[i];
         if (decision === undefined) continue;
         // Most rows just join an operation: awaiting each would cost as much as writing it.
         const sent = run.add(row, decision);
         if (sent !== undefined) await sent;
-        if (decision.rows !== 0) this.#table.counter?.adjust(row.key, decision.rows);
+        if (decision.rows !== 0) table.counter?.adjust(row.key, decision.rows);
       }
+      this.#movedAt = table.clock.monotonic();
       this.#room.notify();
     }
-    this.#decider.end();
+    this.#classifier.end();
     if (window.superseded > 0) observer.counted("stale", window.superseded);
-    const target = maxOrder(table.meta.cursor, window.maxOrder);
-    await run.end(this.#pinned ? table.meta.cursor : target, () => {
-      if (!this.#pinned) table.become(covered(table.meta, target));
+    const target = order.cursorAfter(table.meta.cursor, window.settledOrder);
+    await run.end(target, () => {
+      // An inversion that was seen meanwhile has taken the cursor back.
+      if (order.isPrefix) table.become(covered(table.meta, target));
     });
   }
 }

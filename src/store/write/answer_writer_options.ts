@@ -1,20 +1,21 @@
 /**
- * What a sink is made with.
+ * What an answer writer is made with.
  *
  * @module
  */
 
+import type { Order } from "../../protocol/cursor.ts";
 import type { WindowLimits } from "./window_limits.ts";
 import type { WindowCommitObserver } from "./window_commit.ts";
 
-/** Who is told what the sink does. */
+/** Who is told what the writer does. */
 export interface AnswerWriterObserver extends WindowCommitObserver {
   quarantined(reason: string): void;
   /** The stream outran the commits: what readers see is behind again. */
   behind(): void;
 }
 
-/** Settings of a sink. */
+/** Settings of an answer writer. */
 export interface AnswerWriterOptions {
   readonly tombstoneTtlMs: number;
   /** Count the rows, where the count is an estimate, once caught up. */
@@ -24,6 +25,8 @@ export interface AnswerWriterOptions {
   /** Begin by following: the table was up to date a moment ago. */
   readonly following: boolean;
   /** How much is gathered; for tests. */
-  readonly room?: WindowLimits;
+  readonly limits?: WindowLimits;
+  /** Whether an order lies in the future, so that the cursor must not stand there; default none. */
+  readonly isFuture?: (order: Order) => boolean;
   readonly observer: AnswerWriterObserver;
 }

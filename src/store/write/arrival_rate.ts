@@ -1,28 +1,14 @@
 /**
- * How fast rows arrive: whether a stream that is gathered has gone quiet, or become slow enough to
- * be followed.
+ * How fast rows arrive: the figures that {@linkcode nextFlush} goes by.
  *
  * @module
  */
 
-/** A stream is quiet when nothing arrived for so long. */
-export const QUIET_MS = 20;
+import { FLUSH_LIMITS } from "./flush_policy.ts";
 
-/**
- * The same where a large window fills: a busy machine lets an origin rest for longer than
- * {@linkcode QUIET_MS}, and half a window costs as much as a whole one.
- */
-export const LARGE_QUIET_MS = 200;
-
-/** Over so long a stream's pace is taken. */
-const PACE_MS = 250;
-
-/** Rows in {@linkcode PACE_MS} below which following keeps up easily. */
-const SLOW_ROWS = 2_500;
-
-/** The pace of one stream; times are milliseconds of one clock. */
+/** The pace of one stream; times are milliseconds of one monotonic clock. */
 export class ArrivalRate {
-  #arrived = 0;
+  #arrived = -Infinity;
   #recent = 0;
   #since = 0;
 
@@ -38,16 +24,20 @@ export class ArrivalRate {
     this.#recent = rows;
   }
 
+  /** For how long nothing has arrived, nor has anything else kept the machine busy. */
+  quietMs(now: number): number {
+    return now - Math.max(this.#arrived, this.#since);
+  }
+
   /**
-   * Whether nothing has come for `quietMs`, and whether the stream is slow. A flood that stalls
-   * for a moment is quiet and still a flood: only a whole {@linkcode PACE_MS} tells that a stream
-   * is slow.
+   * Rows of the last {@linkcode FLUSH_LIMITS.paceMs}, told once; null before that has passed. A flood
+   * that stalls for a moment is quiet and still a flood: only the whole time tells that a stream is
+   * slow.
    */
-  look(now: number, quietMs: number): { readonly isQuiet: boolean; readonly isSlow: boolean } {
-    const isQuiet = now - Math.max(this.#arrived, this.#since) >= quietMs;
-    if (now - this.#since < PACE_MS) return { isQuiet, isSlow: false };
-    const isSlow = this.#recent < SLOW_ROWS;
+  takeRecentRows(now: number): number | null {
+    if (now - this.#since < FLUSH_LIMITS.paceMs) return null;
+    const recent = this.#recent;
     this.begin(0, now);
-    return { isQuiet, isSlow };
+    return recent;
   }
 }

@@ -13,7 +13,7 @@
  * @module
  */
 
-import { maxOrder, type Order } from "../../protocol/cursor.ts";
+import { compareOrder, maxOrder, type Order } from "../../protocol/cursor.ts";
 import type { RecordShape, Row } from "../../protocol/record.ts";
 import type { Reject, RowBatch } from "../../stream/row_reader.ts";
 import { compareKeys } from "../kv/key_order.ts";
@@ -52,6 +52,8 @@ export class Window {
   /** Whether every key came after the one before it: then there is nothing to gain from waiting. */
   ascending = true;
   maxOrder: Order | null = null;
+  /** The greatest order that the cursor may stand at: that of records which are not in the future. */
+  settledOrder: Order | null = null;
   #rows: Row[] = [];
   #packed: PackedRows | null = null;
   #file: SpillFile | null = null;
@@ -82,13 +84,15 @@ export class Window {
     return this.left === 0 && this.rejects.length === 0;
   }
 
-  add(batch: RowBatch): void {
+  /** @param settledOrder the greatest order of the batch that the cursor may stand at */
+  add(batch: RowBatch, settledOrder: Order | null = batch.maxOrder): void {
     for (const row of batch.rows) this.#push(row);
     for (const reject of batch.rejects) {
       this.rejects.push(reject);
       this.#rejectLength += reject.text.length + REJECT_LENGTH;
     }
     this.maxOrder = maxOrder(this.maxOrder, batch.maxOrder);
+    this.settledOrder = maxOrder(this.settledOrder, settledOrder);
     if (!this.ascending && this.#rows.length >= this.#options.packFrom) this.#pack();
   }
 
@@ -105,6 +109,10 @@ export class Window {
     for (const row of this.#rows.splice(0, rows)) {
       taken.#push(row);
       taken.maxOrder = maxOrder(taken.maxOrder, row.order);
+      const { settledOrder } = this;
+      if (settledOrder !== null && compareOrder(row.order, settledOrder) <= 0) {
+        taken.settledOrder = maxOrder(taken.settledOrder, row.order);
+      }
       this.heldLength -= row.length;
     }
     this.left -= taken.left;

@@ -6,6 +6,7 @@
 
 import { rowsPerOperation } from "../kv/limits.ts";
 import type { Table } from "../table/table.ts";
+import { FLUSH_LIMITS } from "./flush_policy.ts";
 import type { Window, WindowOptions } from "./window.ts";
 
 /** Bounds of what is gathered. */
@@ -24,9 +25,6 @@ export class WindowLimits {
 
   /** Rows from which a window of scattered keys keeps them packed. */
   readonly packFrom: number = 5_000;
-
-  /** Rows waiting behind a commit from which following would be slower than gathering. */
-  readonly behindRows: number = 10_000;
 
   /**
    * UTF-16 units of a table's JSON text, roughly, from which on a window may have a file: below, one
@@ -74,7 +72,7 @@ export class WindowLimits {
   isFull(window: Window, following: boolean): boolean {
     const { held, length, ascending } = window;
     if (length >= this.length) return true;
-    if (following) return held >= this.behindRows;
+    if (following) return held >= FLUSH_LIMITS.behindRows;
     return held >= this.rows ||
       // In key order there is nothing to gain from more: two operations keep the store busy.
       (ascending && held >= 2 * rowsPerOperation(held, length));

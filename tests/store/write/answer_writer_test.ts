@@ -61,7 +61,7 @@ class Filling implements AsyncDisposable {
       count: false,
       isTransformed,
       following: false,
-      room,
+      limits: room,
       observer: {
         counted: (outcome, records) => {
           this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + records);
