@@ -64,6 +64,13 @@ export const COMMANDS = {
     arguments: [TABLE],
     options: ["json", "clear", "kv"],
   },
+  history: {
+    brief: "Print what changed a table in bulk.",
+    about: "Prints resyncs, the rows they removed and the files that keep those, approvals and " +
+      "whatever else changed the table as a whole, newest first.",
+    arguments: [TABLE],
+    options: ["json", "kv"],
+  },
   resync: {
     brief: "Have a table read again from the start.",
     about: "Asks the running replica (or the next one) to read everything once from `0` and to " +

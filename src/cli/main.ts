@@ -60,6 +60,8 @@ async function run(words: Words, settled: Settled, args: readonly string[]): Pro
       return await (await import("./commands/status.ts")).statusCommand(settled);
     case "quarantine":
       return await (await import("./commands/quarantine.ts")).quarantineCommand(values, table);
+    case "history":
+      return await (await import("./commands/history.ts")).historyCommand(values, table);
     case "resync":
     case "approve":
       return await (await import("./commands/request.ts"))

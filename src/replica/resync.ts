@@ -6,12 +6,10 @@
 
 import { logger } from "../base/log.ts";
 import type { Answer } from "../origin/connect.ts";
-import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
+import { maxOrder } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
-import type { ResyncHeld } from "../store/kv/stored_values.ts";
 import type { AnswerWriter } from "../store/write/answer_writer.ts";
 import { RemovedRows } from "../store/write/removed_rows.ts";
-import { SeenKeys } from "../store/write/seen_keys.ts";
 import { type Evidence, RowsNotSavedError, sizeSweep, sweep } from "../store/write/sweep.ts";
 import type { Table } from "../store/table/table.ts";
 import { ofGeneration, resyncEnded, resyncMoved, resyncSized } from "../store/table/table_state.ts";
@@ -19,25 +17,14 @@ import type { RowBatch } from "../stream/row_reader.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
 import { type ReplicatorOptions, TOMBSTONE_TTL_MS } from "./options.ts";
 import type { PassEnd } from "./pass.ts";
+import { ResyncChain } from "./resync_chain.ts";
+import { HELD_HINT, heldBecause } from "./resync_words.ts";
 import { MOST_CUTS, nextResync, restoredResync, type ResyncEvent } from "./resync_state.ts";
 
 const log = logger("replica");
 
 /** What a resync has to know of a pass. */
 type EndOfPass = Pick<PassEnd, "proof" | "records" | "isLinked">;
-
-/** Reasons of rejected records that are no row of any table. */
-const NO_ROWS: readonly string[] = ["not an object", "no key"];
-
-/** What one uncut chain of answers has brought. */
-interface Chain {
-  readonly seen: SeenKeys;
-  records: number;
-  unreadable: number;
-  greatest: Order | null;
-  /** The order that the answer has to bring again, to be the next page; null once it has. */
-  awaited: Order | null;
-}
 
 export class Resync {
   readonly #table: Table;
@@ -54,9 +41,9 @@ export class Resync {
   /** The generation that the origin told last. */
   #generation: string | null = null;
   /** The chain that is being read; null where none is, or where it was cut. */
-  #chain: Chain | null = null;
+  #chain: ResyncChain | null = null;
   /** What a first chain has brought, while a second decides on the rest. */
-  #first: Chain | null = null;
+  #first: ResyncChain | null = null;
 
   /** @param askAgain has the origin asked anew at once */
   constructor(
@@ -143,7 +130,7 @@ export class Resync {
   async prepare(): Promise<void> {
     const table = this.#table;
     const before = table.meta.resync;
-    if (this.#chain !== null && this.#chain.awaited !== null) {
+    if (this.#chain?.isBroken) {
       log.warn("{table}: the answer lacks the row at the cursor: the resync begins again", {
         table: table.name,
       });
@@ -152,8 +139,15 @@ export class Resync {
     const isBroken = before?.phase === "removing" ||
       (before?.phase === "reading" && this.#chain === null);
     if (isBroken) await this.#enter({ is: "cut" });
-    if (this.#isApproved) await this.#enter({ is: "approved" });
-    this.#isApproved = false;
+    if (this.#isApproved) {
+      const mark = table.meta.resync;
+      await this.#enter({ is: "approved" });
+      this.#isApproved = false;
+      if (mark?.phase === "held") {
+        const text = `the removal of ${mark.wouldRemove} of ${mark.of} rows was approved`;
+        await table.history.add({ kind: "approved", text });
+      }
+    }
     const { cursor, unsorted, resync } = table.meta;
     if (cursor === null && unsorted && resync === null) {
       // Rows of the answer that was cut off may have been deleted since, and from 0 the origin
@@ -200,6 +194,8 @@ export class Resync {
       return;
     }
     await body?.cancel().catch(() => {});
+    const text = "the origin has begun its data anew: everything is compared";
+    await this.#table.history.add({ kind: "generation", text });
     throw new LockstepError(`${url} has begun its data anew`, {
       kind: "gone",
       retry: "resync",
@@ -213,30 +209,18 @@ export class Resync {
     const { resync, cursor, generation } = table.meta;
     if (resync?.phase === "wanted") {
       if (resync.chain === 1) this.#forgetFirst();
-      const seen = new SeenKeys(table.store.path === ":memory:" ? null : table.store.path);
-      this.#chain = { seen, records: 0, unreadable: 0, greatest: null, awaited: null };
-      table.seen = seen;
+      this.#chain = new ResyncChain(this.#file);
+      table.seen = this.#chain.seen;
       const begun = (began: string) => nextResync(resync, { is: "begun", began, before: cursor });
       // Only now: a crash before the chain has begun must not forget what it is for.
       await table.beginResync(begun, this.#generation ?? generation ?? null);
       this.#generation = null;
-    } else if (this.#chain !== null) {
-      this.#chain.awaited = this.#chain.records > 0 ? cursor : null;
-    }
+    } else this.#chain?.expect(cursor);
   }
 
   /** Something has come. */
-  arrived({ rows, rejects, maxOrder: greatest }: RowBatch): void {
-    const chain = this.#chain;
-    if (chain === null) return;
-    const unreadable = rejects.filter(({ reason }) => !NO_ROWS.includes(reason)).length;
-    chain.records += rows.length + unreadable;
-    chain.unreadable += unreadable;
-    chain.greatest = maxOrder(chain.greatest, greatest);
-    const { awaited } = chain;
-    if (awaited !== null && rows.some(({ order }) => compareOrder(order, awaited) === 0)) {
-      chain.awaited = null;
-    }
+  arrived(batch: RowBatch): void {
+    this.#chain?.add(batch);
   }
 
   /** Everything the origin had is stored: a resync may come to its end. */
@@ -254,11 +238,11 @@ export class Resync {
       return;
     }
     const chain = this.#chain;
-    if (resync?.phase !== "reading" || chain === null || chain.awaited !== null) return;
+    if (resync?.phase !== "reading" || chain === null || chain.isBroken) return;
     await sink.paused(() => this.#judge(chain, proof === "whole", isLinked));
   }
 
-  async #judge(chain: Chain, isProven: boolean, isShifting: boolean): Promise<void> {
+  async #judge(chain: ResyncChain, isProven: boolean, isShifting: boolean): Promise<void> {
     const table = this.#table;
     if (chain.seen.isLost || this.#first?.seen.isLost) {
       log.warn("{table}: the keys that the origin has could not be kept: nothing is removed", {
@@ -285,18 +269,18 @@ export class Resync {
         why: heldBecause(mark),
         hint: HELD_HINT,
       });
+      const text = `a sweep is held: ${heldBecause(mark)} (${mark.reason})`;
+      await table.history.add({ kind: "held", text });
       return;
     }
     await this.#remove(chain, evidence);
   }
 
   /** Carries out a sweep that is allowed. Not beside a write. */
-  async #remove(chain: Chain, evidence: Evidence): Promise<void> {
+  async #remove(chain: ResyncChain, evidence: Evidence): Promise<void> {
     const table = this.#table;
-    const isInMemory = table.store.path === ":memory:";
-    using removed = isInMemory
-      ? null
-      : new RemovedRows(table.store.path, table.name, table.clock.now());
+    const file = this.#file;
+    using removed = file === null ? null : new RemovedRows(file, table.name, table.clock.now());
     let rows: number;
     try {
       rows = await sweep(table, evidence, {
@@ -311,11 +295,14 @@ export class Resync {
         message: error.message,
       });
       await this.#enter({ is: "unsaved" });
+      await table.history.add({ kind: "held", text: `a sweep is held: ${error.message}` });
       this.#drop();
       this.#forgetFirst();
       return;
     }
     await removed?.prune();
+    const { reason = "" } = table.meta.resync ?? {};
+    const kept = removed?.path == null ? {} : { file: removed.path };
     const mark = nextResync(table.meta.resync, { is: "removed" });
     if (mark !== null) {
       // Rows above all that came: a second chain decides.
@@ -324,6 +311,9 @@ export class Resync {
       this.#chain = null;
       table.seen = null;
       await table.save(resyncMoved(table.meta, mark));
+      const text =
+        `rows that the origin no longer has were removed; of others a second look decides (${reason})`;
+      if (rows > 0) await table.history.add({ kind: "sweep", text, removed: rows, ...kept });
       this.#askAgain();
       return;
     }
@@ -337,19 +327,26 @@ export class Resync {
       table: table.name,
       rows,
     });
+    await table.history.add({
+      kind: "resync",
+      text: `resynced (${reason})`,
+      removed: rows,
+      ...kept,
+    });
     this.#journal.enter("released");
   }
 
   async #endInParts(): Promise<void> {
     const table = this.#table;
+    const { reason = "" } = table.meta.resync ?? {};
     this.#drop();
     this.#forgetFirst();
     table.index?.resyncEnds(table.meta.cursor);
     this.#wasInParts = true;
     await table.save(resyncEnded(table.meta));
-    log.warn("{table}: compared in parts; rows that the origin no longer has were not looked for", {
-      table: table.name,
-    });
+    const text = "compared in parts; rows that the origin no longer has were not looked for";
+    log.warn("{table}: {text}", { table: table.name, text });
+    await table.history.add({ kind: "resync", text: `${text} (${reason})` });
   }
 
   async #enter(event: ResyncEvent): Promise<void> {
@@ -358,38 +355,20 @@ export class Resync {
     if (mark !== table.meta.resync) await table.save(resyncMoved(table.meta, mark));
   }
 
+  /** The store's file; null for one in memory. */
+  get #file(): string | null {
+    const { path } = this.#table.store;
+    return path === ":memory:" ? null : path;
+  }
+
   #drop(): void {
-    this.#chain?.seen[Symbol.dispose]();
+    this.#chain?.[Symbol.dispose]();
     this.#chain = null;
     this.#table.seen = null;
   }
 
   #forgetFirst(): void {
-    this.#first?.seen[Symbol.dispose]();
+    this.#first?.[Symbol.dispose]();
     this.#first = null;
-  }
-}
-
-/** The next step where a sweep is held. */
-export const HELD_HINT = "approve the removal if the origin is right; else mend it and resync";
-
-/** Why a sweep is held, in words. */
-export function heldBecause(
-  { why, wouldRemove, of }: Pick<ResyncHeld, "why" | "wouldRemove" | "of">,
-) {
-  const rows = `the origin's answer lacks ${wouldRemove} of ${of} rows`;
-  switch (why) {
-    case "empty":
-      return `${rows}: it is empty`;
-    case "unproven":
-      return `${rows}, and its end isn't proved: it may have been cut off`;
-    case "unreadable":
-      return `${rows}, but holds records that can't be read, which they may be`;
-    case "few":
-      return `${rows}: fewer than --min-rows would be left`;
-    case "unsaved":
-      return `${rows}, which can't be written beside the store before they are removed`;
-    default:
-      return rows;
   }
 }

@@ -99,6 +99,20 @@ export interface CommitHistogram {
   readonly count: number;
 }
 
+/** An entry of a table's history. */
+export interface HistoryStatus {
+  /** When it happened. */
+  readonly time: string;
+  /** What it was: `resync`, `sweep`, `held`, `approved`, `hold`, `release`, `generation`, … */
+  readonly kind: string;
+  /** Why, or what came of it, in words. */
+  readonly text: string;
+  /** Rows that were removed; null where it is about none. */
+  readonly removed: number | null;
+  /** The file that holds them, as NDJSON; null where there is none. */
+  readonly file: string | null;
+}
+
 /** One table of the process. */
 export interface TableStatus {
   /** The table's name. */
@@ -162,6 +176,8 @@ export interface TableStatus {
   readonly warnings: readonly string[];
   /** A sweep that is under way or held. */
   readonly sweep: SweepStatus | null;
+  /** What changed the table in bulk: the newest entries of its history, newest first. */
+  readonly history: readonly HistoryStatus[];
   /** The last run of `--on-change` / `--write`, where they are set. */
   readonly hooks: readonly HookStatus[];
 }

@@ -5,14 +5,15 @@
  */
 
 import { formatOrder, orderTime } from "../protocol/cursor.ts";
-import type { TableMeta } from "../store/kv/stored_values.ts";
+import type { HistoryEntry, TableMeta } from "../store/kv/stored_values.ts";
 import type { Table } from "../store/table/table.ts";
 import { countingCursor } from "../store/table/table_state.ts";
 import type { Hooks } from "./hooks/hooks.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
 import type { AnswerStats } from "./answer_stats.ts";
-import { HELD_HINT, heldBecause, type Resync } from "./resync.ts";
-import type { SweepStatus, TableStatus } from "./status.ts";
+import type { Resync } from "./resync.ts";
+import { HELD_HINT, heldBecause } from "./resync_words.ts";
+import type { HistoryStatus, SweepStatus, TableStatus } from "./status.ts";
 
 /** Who knows. */
 export interface StatusSources {
@@ -24,6 +25,11 @@ export interface StatusSources {
   readonly reading: AnswerStats | null;
   readonly resync: Resync;
   readonly hooks: Hooks | null;
+}
+
+function historyStatus(entry: HistoryEntry): HistoryStatus {
+  const { time, kind, text, removed = null, file = null } = entry;
+  return { time: new Date(time).toISOString(), kind, text, removed, file };
 }
 
 /** A resync's own way: rows compared, of those that there are. It never says that it is done. */
@@ -97,6 +103,7 @@ export function tableStatus(sources: StatusSources): TableStatus {
     quarantinedBy: metrics.quarantinedBy(),
     warnings: journal.warnings,
     sweep,
+    history: table.history.recent.map(historyStatus),
     hooks: sources.hooks?.status() ?? [],
   };
 }

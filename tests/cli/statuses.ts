@@ -41,6 +41,7 @@ export function tableStatus(changes: Partial<TableStatus> = {}): TableStatus {
     quarantinedBy: {},
     warnings: [],
     sweep: null,
+    history: [],
     hooks: [],
     ...changes,
   };

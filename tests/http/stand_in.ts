@@ -55,6 +55,7 @@ export function tableStatus(table: string, change: Partial<TableStatus> = {}): T
     quarantinedBy: {},
     warnings: [],
     sweep: null,
+    history: [],
     hooks: [],
     ...change,
   };

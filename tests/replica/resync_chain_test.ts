@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { parseJson } from "../../src/protocol/json_text.ts";
 import { TableReader } from "../../src/store/read/table_reader.ts";
+import { Operation } from "../../src/store/kv/operation.ts";
+import { History } from "../../src/store/table/history.ts";
 import { assertTable, rowsIn } from "../support/oracle.ts";
 import { status } from "../support/misbehaving_origin.ts";
 import { replicateOnce, startReplica } from "../support/replicas.ts";
@@ -226,6 +228,48 @@ Deno.test("rows that a sweep removes lie beside the store, for their owner alone
     return parseJson(Deno.readTextFileSync(path).trim());
   });
   assert.deepEqual(removed, numbered(5).slice(2));
+});
+
+Deno.test("the history tells of each sweep: why, how many rows, and where they are kept", async () => {
+  await using origin = await SortedOrigin.start(numbered(100));
+  await using store = await TempStore.create();
+  await replicateOnce(origin.url, { kv: store.path });
+  origin.rows = numbered(100).slice(10);
+  await replicateOnce(origin.url, { kv: store.path, resync: true });
+  origin.rows = [];
+  await assert.rejects(replicateOnce(origin.url, { kv: store.path, resync: true }));
+  const reader = new TableReader(await store.open(), "servers");
+  const entries = await Array.fromAsync(reader.history());
+  assert.deepEqual(
+    entries.map(({ number, kind, removed }) => [number, kind, removed]),
+    [[2, "held", undefined], [1, "resync", 10]],
+  );
+  assert.match(entries[1]?.text ?? "", /--resync was given/);
+  const kept = Deno.readTextFileSync(entries[1]?.file ?? "").trim().split("\n");
+  assert.equal(kept.length, 10);
+  assert.match(entries[0]?.text ?? "", /90 of 90 rows: it is empty/);
+});
+
+Deno.test("the history keeps its newest hundred entries", async () => {
+  await using store = await TempStore.create();
+  const kv = await store.open();
+  const table = {
+    name: "servers",
+    store: { writer: kv },
+    clock: { now: () => 0 },
+    operation: () => new Operation(kv, { key: ["fence"], versionstamp: stamp }),
+  };
+  const { versionstamp: stamp } = await kv.set(["fence"], 1);
+  const history = new History(table);
+  for (let i = 0; i < 60; i++) await history.add({ kind: "resync", text: `${i}` });
+  const again = new History(table);
+  await again.load();
+  for (let i = 60; i < 130; i++) await again.add({ kind: "resync", text: `${i}` });
+  const entries = await Array.fromAsync(new TableReader(kv, "servers").history());
+  assert.deepEqual(
+    entries.map(({ number, text }) => [number, text]),
+    Array.from({ length: 100 }, (_, i) => [130 - i, `${129 - i}`]),
+  );
 });
 
 Deno.test("an answer with records that can't be read may be sent for what it lacks: its sweep is held", async () => {

@@ -5,7 +5,7 @@
  */
 
 import type { FC } from "hono/jsx";
-import type { HookStatus, StatusError, TableStatus } from "../../replica/status.ts";
+import type { HistoryStatus, HookStatus, StatusError, TableStatus } from "../../replica/status.ts";
 import { tablePath } from "../paths.ts";
 import { countText, plural } from "./format.ts";
 import { Age, cardId, Moment } from "./parts.tsx";
@@ -19,6 +19,16 @@ const OUTCOMES: readonly (readonly [keyof TableStatus["records"], string])[] = [
   ["stale", "older than what is here"],
   ["quarantined", "set aside"],
 ];
+
+function historyLine({ time, kind, text, removed, file }: HistoryStatus, now: number) {
+  return (
+    <>
+      <Moment at={time} now={now} />: <b>{kind}</b>, {text}
+      {removed === null ? "" : `; ${plural(removed, "row")} removed`}
+      {file === null ? "" : <span class="long">, kept in {file}</span>}
+    </>
+  );
+}
 
 export const Details: FC<{ table: TableStatus; now: number }> = ({ table, now }) => {
   const id = cardId(table.table);
@@ -50,6 +60,14 @@ export const Details: FC<{ table: TableStatus; now: number }> = ({ table, now })
           <p>
             <a href={`${tablePath(table.table)}/quarantine`}>Texts, reasons and times</a>
           </p>
+        </details>
+      )}
+      {table.history.length === 0 ? "" : (
+        <details id={`${id}-history`}>
+          <summary>What changed it in bulk</summary>
+          <ul class="history">
+            {table.history.map((entry) => <li key={entry.time}>{historyLine(entry, now)}</li>)}
+          </ul>
         </details>
       )}
       {table.hooks.length === 0

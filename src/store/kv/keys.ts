@@ -17,6 +17,7 @@
  *                                                 every commit
  * ["lockstep", table, "lease", "beat"]            the holder's sign of life
  * ["lockstep", table, "request", name]            what another process asks the holder to do
+ * ["lockstep", table, "history", number]          HistoryEntry: what changed the table in bulk
  * ["lockstep", table, "hook", name]               HookMark: how far a consumer of changes has come
  * ```
  *
@@ -146,6 +147,14 @@ export function requestKey(table: string, name: string): Deno.KvKey {
 
 export function requestPrefix(table: string): Deno.KvKey {
   return [SYSTEM, table, "request"];
+}
+
+export function historyKey(table: string, number: number): Deno.KvKey {
+  return [SYSTEM, table, "history", number];
+}
+
+export function historyPrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "history"];
 }
 
 export function hookKey(table: string, name: string): Deno.KvKey {

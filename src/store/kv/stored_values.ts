@@ -156,3 +156,38 @@ export interface QuarantineEntry {
   /** The cursor at that time. */
   readonly cursor: Order | null;
 }
+
+/** What changed a table in bulk, or was kept from it. */
+export type HistoryKind =
+  /** A resync came to its end, whatever it removed. */
+  | "resync"
+  /** Rows that the origin no longer has were removed, and a second chain decides on others. */
+  | "sweep"
+  /** A sweep, or ordinary changes, wait for approval. */
+  | "held"
+  | "approved"
+  /** A person stopped the commits, or let them go on. */
+  | "hold"
+  | "release"
+  /** Single rows were mended after a comparison. */
+  | "repair"
+  /** The origin lacks what it had. */
+  | "rewind"
+  /** The origin's feed has begun its data anew. */
+  | "generation"
+  | "layout";
+
+/** The value at `["lockstep", table, "history", number]`. */
+export interface HistoryEntry {
+  /** Counts up from 1. */
+  readonly number: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly time: number;
+  readonly kind: HistoryKind;
+  /** Why, or what came of it, in words. */
+  readonly text: string;
+  /** Rows that were removed; absent where it is about none. */
+  readonly removed?: number;
+  /** The file that holds them; absent where there is none. */
+  readonly file?: string;
+}

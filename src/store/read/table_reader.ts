@@ -9,6 +9,7 @@
 import { asKey, type JsonObject, type Key, type KeyPart } from "../../protocol/record.ts";
 import {
   cursorKey,
+  historyPrefix,
   quarantinePrefix,
   rowKey,
   rowPrefix,
@@ -16,7 +17,7 @@ import {
   tombstonePrefix,
 } from "../kv/keys.ts";
 import { directoryOf, readParts } from "../kv/large_rows.ts";
-import type { QuarantineEntry, TableMeta, Tombstone } from "../kv/stored_values.ts";
+import type { HistoryEntry, QuarantineEntry, TableMeta, Tombstone } from "../kv/stored_values.ts";
 
 /** A row as it is stored. */
 export interface StoredRow {
@@ -140,6 +141,13 @@ export class TableReader {
     const selector = { prefix: quarantinePrefix(this.table) };
     const options = { reverse: true, batchSize: 50 };
     for await (const entry of this.#kv.list<QuarantineEntry>(selector, options)) yield entry.value;
+  }
+
+  /** What changed the table in bulk, newest first. */
+  async *history(): AsyncGenerator<HistoryEntry> {
+    const options = { reverse: true, batchSize: 100 };
+    const selector = { prefix: historyPrefix(this.table) };
+    for await (const { value } of this.#kv.list<HistoryEntry>(selector, options)) yield value;
   }
 
   async #whole(key: Key, entry: Deno.KvEntryMaybe<unknown>): Promise<StoredRow | null> {

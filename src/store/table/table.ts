@@ -29,6 +29,7 @@ import {
 import { Operation } from "../kv/operation.ts";
 import { SeenRejects } from "./quarantine.ts";
 import type { Store } from "../kv/open_store.ts";
+import { History } from "./history.ts";
 import type { SeenSet } from "./seen_set.ts";
 
 /** What a table is opened with. */
@@ -70,6 +71,8 @@ export class Table {
   #isRunning = false;
   /** The keys that a resync's chain has brought; null while none is read. */
   seen: SeenSet | null = null;
+  /** What changed the table in bulk. */
+  readonly history: History;
   /** The change index; null where none is kept. */
   index: ChangeIndex | null = null;
   /** Told when the durable cursor may have moved. */
@@ -100,6 +103,7 @@ export class Table {
     this.mayHaveParts = mayHaveParts;
     this.#savedCursor = meta.cursor;
     this.#savedChanges = meta.changes;
+    this.history = new History(this);
     this.committer = new Committer({
       path: store.path,
       table: options.table,
@@ -127,6 +131,7 @@ export class Table {
         : new SeenRejects();
       const table = new Table(store, options, lease, meta, rejects, await hasParts(kv, name));
       await table.tidy();
+      await table.history.load();
       // Said at once: where nothing else is to be written, the next start would refuse the store.
       if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save();
       if (options.feed) {

@@ -166,6 +166,7 @@ function table(changes: Partial<TableStatus>): TableStatus {
     quarantinedBy: {},
     warnings: [],
     sweep: null,
+    history: [],
     hooks: [],
     ...changes,
   };
