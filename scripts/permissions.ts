@@ -8,6 +8,7 @@
  * | read, write | the store, header, token and certificate files, unix sockets, the file of `--write`: all of them paths the user names |
  * | env | `LOCKSTEP_…` stand in for options, `NOTIFY_SOCKET` and `JOURNAL_STREAM` come from systemd, proxies and terminals have variables of their own |
  * | sys=hostname | the lease and the status name the host that holds a table |
+ * | sys=statfs | on a file system that other hosts mount, too, file locks say nothing of a holder |
  * | run=sh | `--on-change` hands its command to the shell; the program gives the permission back at once when the option isn't used |
  *
  * Not granted: ffi, every other sys, every other program, imports at run time, and asking at the
@@ -25,7 +26,7 @@ export const PERMISSIONS: readonly string[] = [
   "--allow-read",
   "--allow-write",
   "--allow-env",
-  "--allow-sys=hostname",
+  "--allow-sys=hostname,statfs",
   `--allow-run=${SHELL}`,
 ];
 

@@ -187,7 +187,7 @@ function logEnd(table: string, error: unknown): void {
  * status. {@linkcode Replicator.done} tells of the end.
  *
  * Needs the permissions to read and write the store, to reach the origin (`--allow-net`), and to
- * know the host's name (`--allow-sys=hostname`); with `onChange`, `--allow-run=sh`. Deno KV wants
+ * know the host's name (`--allow-sys=hostname`; with `statfs` it also knows a file system of several hosts); with `onChange`, `--allow-run=sh`. Deno KV wants
  * `--unstable-kv`.
  *
  * @throws {LockstepError} for wrong options, a table that another process writes, a store that

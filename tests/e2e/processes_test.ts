@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { lockPath } from "../../src/store/table/table_lock.ts";
 import type { CrashOptions } from "../support/crash_runner.ts";
 import { FastClock } from "../support/fast_clock.ts";
 import { assertTable, rowsIn } from "../support/oracle.ts";
@@ -49,11 +50,13 @@ Deno.test("a second process on a table is refused, naming the first; a killed on
   await using origin = startTestOrigin({ rows: rows(100) });
   await using store = await TempStore.create();
   const writer = await startWriter({ url: origin.url, kv: store.path });
-  await assert.rejects(startReplica(origin.url, { kv: store.path }), {
+  const clock = new FastClock(50);
+  await assert.rejects(startReplica(origin.url, { kv: store.path, clock }), {
     kind: "lease-held",
     message: new RegExp(`written by process ${writer.pid} on ${Deno.hostname()} since 20`),
   });
-  const second = await spawn(RUNNER, { url: origin.url, kv: store.path, killAt: 0 }).output();
+  const second = await spawn(RUNNER, { url: origin.url, kv: store.path, killAt: 0, pace: 50 })
+    .output();
   assert.equal(second.code, 1);
   assert.match(new TextDecoder().decode(second.stderr), new RegExp(`process ${writer.pid}`));
   await end(writer, "SIGKILL");
@@ -77,6 +80,8 @@ Deno.test("SIGTERM ends a writer with status 0, with what it had committed, and 
 Deno.test("a process that was stopped and replaced can't write over its successor when it goes on", async () => {
   await using origin = startTestOrigin({ rows: rows(100) });
   await using store = await TempStore.create();
+  // No file that could be locked: the lease alone counts.
+  await Deno.mkdir(lockPath(store.path, "servers"));
   const writer = await startWriter({ url: origin.url, kv: store.path });
   const kv = await store.open();
   await waitFor(async () => (await rowsIn(kv, "servers")).size === 100, "all rows");

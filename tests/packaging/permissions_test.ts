@@ -47,7 +47,7 @@ Deno.test("the compiled executable has just these permissions baked in", async (
       allow_read: [],
       allow_write: [],
       allow_run: [SHELL],
-      allow_sys: ["hostname"],
+      allow_sys: ["hostname", "statfs"],
       prompt: false,
     });
     assert.match(text.slice(start), /"features":\["kv","net"\]/);

@@ -6,6 +6,8 @@
  */
 
 import { replicate } from "../../src/replica/replicator.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { FastClock } from "./fast_clock.ts";
 import { CommitHook } from "./commit_hook.ts";
 
 /** What the process is told. */
@@ -21,6 +23,8 @@ export interface CrashOptions {
   readonly once?: boolean;
   /** With `once`: failures in a row after which to give up. */
   readonly attempts?: number;
+  /** How much faster than the machine's its time goes; default 1. */
+  readonly pace?: number;
 }
 
 /** Dies as by a power cut: no destructor runs. */
@@ -45,7 +49,8 @@ if (import.meta.main) {
     },
   );
   let isSweeping = () => false;
-  const { url, kv, table = "servers", resync = false, once = true, attempts = 5 } = options;
+  const { url, kv, table = "servers", resync = false, once = true, attempts = 5, pace = 1 } =
+    options;
   const replicator = await replicate({
     sources: [{ url, table }],
     kv,
@@ -54,6 +59,7 @@ if (import.meta.main) {
     attempts,
     pollMs: 1,
     shrinkLimit: 1,
+    clock: pace === 1 ? systemClock : new FastClock(pace),
   });
   isSweeping = () => replicator.status().tables[0]?.sweep?.state === "removing";
   console.log("started");

@@ -41,6 +41,8 @@ async function run(
   screen: ConsoleReporter,
   signal: AbortSignal,
 ): Promise<void> {
+  // Nothing else starts a program, and what isn't allowed can't be misused.
+  if (settings.hooks.onChange === null) await Deno.permissions.revoke({ name: "run" });
   const place = settings.status === null ? null : statusPlace(settings.status);
   const statusUrl = place === null ? {} : { statusUrl: place.url };
   await using replicator = await replicate({
@@ -49,8 +51,6 @@ async function run(
     ...statusUrl,
     signal,
   });
-  // With the leases taken, nothing else starts a program, and what isn't allowed can't be misused.
-  if (settings.hooks.onChange === null) await Deno.permissions.revoke({ name: "run" });
   screen.follow(() => replicator.status());
   // Disposed of in the opposite order: systemd is told first, streams end next, commits last.
   await using _server = await statusServer(settings, place, replicator);

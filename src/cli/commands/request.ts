@@ -29,7 +29,7 @@ export async function requestCommand(
       return 1;
     }
     await leaveRequest(store.writer, table, request);
-    const tables = await listTables(store.reader, systemClock.now());
+    const tables = await listTables(store, systemClock.now());
     const holder = tables.find((stored) => stored.table === table)?.holder ?? null;
     writeError(
       holder === null

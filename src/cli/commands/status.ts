@@ -46,8 +46,9 @@ export async function statusCommand({ values }: Settled): Promise<number> {
 }
 
 async function fromStore(values: AnyValues): Promise<number> {
-  return await withStore(values, async ({ reader, path }) => {
-    const tables = await listTables(reader, systemClock.now());
+  return await withStore(values, async (store) => {
+    const { path } = store;
+    const tables = await listTables(store, systemClock.now());
     const answers = await askHolders(tables, values.statusTokenFile ?? null);
     if (answers.statuses.length > 0) {
       await print(values, answers.statuses);

@@ -122,7 +122,7 @@ async function checkLayout(kv: Deno.Kv, path: string, readOnly: boolean): Promis
   }
   if (readOnly || value === LAYOUT_VERSION) return;
   // Should another process be first, it wrote the same.
-  await retryWhileLocked(() => kv.atomic().check(entry).set(layoutKey, LAYOUT_VERSION).commit());
+  await kv.atomic().check(entry).set(layoutKey, LAYOUT_VERSION).commit();
 }
 
 /** How a store is opened. */
@@ -139,6 +139,15 @@ export interface OpenOptions {
  */
 export async function openStore(path: string, options: OpenOptions = {}): Promise<Store> {
   const file = storeFile(path);
+  try {
+    // Processes that start on a fresh file together are in each other's way while each sets it up.
+    return await retryWhileLocked(() => tryOpen(file, options));
+  } catch (error) {
+    throw storeFault(file, error);
+  }
+}
+
+async function tryOpen(file: string, options: OpenOptions): Promise<Store> {
   const handles: Deno.Kv[] = [];
   try {
     if (file !== ":memory:" && !exists(file)) {
@@ -172,7 +181,7 @@ export async function openStore(path: string, options: OpenOptions = {}): Promis
     };
   } catch (error) {
     handles.forEach((kv) => kv.close());
-    throw storeFault(file, error);
+    throw error;
   }
 }
 

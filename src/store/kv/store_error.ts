@@ -13,7 +13,8 @@ const BUSY = /database is locked|database table is locked|busy/i;
 
 /** Whether another connection's commit was in the way of one: nothing was written. */
 export function isLocked(error: unknown): boolean {
-  return BUSY.test(messageOf(error));
+  // The message of one of ours names a path, which may hold any word.
+  return BUSY.test(messageOf(error instanceof LockstepError ? error.cause : error));
 }
 
 /** A store failure as a {@linkcode LockstepError} that names the path and the next step. */

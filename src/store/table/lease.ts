@@ -1,22 +1,42 @@
 /**
- * One writer per table: a lease in the store.
+ * One writer per table: a lease in the store, and a file lock beside it.
  *
  * The lease entry is set once a tenancy and checked by every atomic operation of its holder, so a
  * holder that was paused and replaced can't write over its successor: its operations fail. A
  * second entry, the beat, is renewed while the holder lives; it is apart from the lease so that
  * renewing doesn't disturb the operations on their way.
  *
+ * Who asks for a table that is held:
+ * ```
+ * lock held by another            → waits; never takes it over
+ * lock free, holder had locked it → it is dead: taken over at once
+ * lock says nothing (the holder had none, or there are no locks)
+ *   the beat changes              → it lives: waits
+ *   no change for one lease       → it is dead: taken over
+ * no holder                       → taken
+ * waited for one lease            → refused, naming the holder
+ * ```
+ * Time is that of the one who asks, by its stopwatch: clocks of two hosts aren't compared, and
+ * neither pids, which several processes of one host may have, nor host names.
+ *
  * @module
  */
 
 import process from "node:process";
 import type { Clock } from "../../base/clock.ts";
+import { logger } from "../../base/log.ts";
 import { LockstepError } from "../../protocol/errors.ts";
 import { beatKey, leaseKey } from "../kv/keys.ts";
 import { type Fence, Operation } from "../kv/operation.ts";
 import { retryWhileLocked } from "../kv/retry_locked.ts";
+import { TableLock } from "./table_lock.ts";
 
-/** A holder that gave no sign for so long is taken over: three missed beats. */
+const log = logger("store");
+
+/**
+ * A holder without a lock that gave no sign for so long is taken over: three missed beats. Who asks
+ * for a table that is held waits as long for it.
+ */
 export const LEASE_MS = 15_000;
 
 /** Between two beats. */
@@ -25,7 +45,7 @@ export const BEAT_MS = 5_000;
 /** Serialised size of a beat at most. */
 const BEAT_BYTES = 256;
 
-/** Between two looks for a beat of a holder on another host. */
+/** Between two looks at a holder. */
 const LOOK_MS = 1_000;
 
 /** Who holds a table: the value of the lease entry. */
@@ -40,35 +60,15 @@ export interface Holder {
   readonly since: string;
   /** Where its status server listens; null without one. */
   readonly statusUrl: string | null;
+  /** Whether it holds the file lock beside the store; missing in stores of earlier versions. */
+  readonly locked?: boolean;
 }
 
 /** The value of the beat entry. */
 interface Beat {
   readonly id: string;
-  /** Milliseconds since the Unix epoch, by the holder's clock. */
+  /** Milliseconds since the Unix epoch, by the holder's clock: for people. */
   readonly time: number;
-}
-
-/** Leases that this very process holds: after a restart in a container the pid is the same. */
-const heldHere = new Set<string>();
-
-/**
- * Whether a process of this host is there; null where that can't be told. Asked of the shell,
- * which the program may run anyway: signals and /proc would want more permissions.
- */
-async function isRunning(pid: number): Promise<boolean | null> {
-  const script = 'kill -0 "$0" 2>/dev/null || [ -e "/proc/$0" ]';
-  try {
-    const { success } = await new Deno.Command("sh", {
-      args: ["-c", script, String(pid)],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).output();
-    return success;
-  } catch {
-    return null;
-  }
 }
 
 /** The current holder, alive or not; null for a table that nobody holds. */
@@ -76,38 +76,38 @@ export async function holderOf(kv: Deno.Kv, table: string): Promise<Holder | nul
   return (await kv.get<Holder>(leaseKey(table))).value;
 }
 
-/** Whether the holder is alive; null where only time tells. */
-async function isAlive(holder: Holder): Promise<boolean | null> {
-  if (holder.host !== Deno.hostname()) return null;
-  if (holder.pid === process.pid) return heldHere.has(holder.id);
-  return await isRunning(holder.pid);
+function held(table: string, path: string, holder: Holder | null): LockstepError {
+  const who = holder === null
+    ? "another process"
+    : `process ${holder.pid} on ${holder.host} since ${holder.since}`;
+  return new LockstepError(`table ${table} in ${path} is being written by ${who}`, {
+    kind: "lease-held",
+    retry: "never",
+    hint: "stop that process, or use another --table or --kv; reading needs no lease",
+  });
 }
 
-/** Waits until the holder is known to be dead; throws when it is alive. */
-async function outwait(kv: Deno.Kv, table: string, holder: Holder, path: string, clock: Clock) {
-  const beatOf = async () => (await kv.get<Beat>(beatKey(table))).value;
-  const seen = await beatOf();
-  const isFresh = seen?.id === holder.id && clock.now() - seen.time < LEASE_MS;
-  const alive = await isAlive(holder);
-  if (alive === false || !isFresh) return;
-  if (alive) throw held(table, path, holder);
-  for (let waited = 0; waited < LEASE_MS; waited += LOOK_MS) {
-    await clock.sleep(LOOK_MS);
-    const beat = await beatOf();
-    if (beat?.id === holder.id && beat.time !== seen.time) throw held(table, path, holder);
-  }
+/** What a table's entries say of its holder at one moment. */
+interface Look {
+  readonly entry: Deno.KvEntryMaybe<Holder>;
+  /** Changes whenever the table changes hands, and with every beat. */
+  readonly sign: string;
 }
 
-function held(table: string, path: string, holder: Holder): LockstepError {
-  const { pid, host, since } = holder;
-  return new LockstepError(
-    `table ${table} in ${path} is being written by process ${pid} on ${host} since ${since}`,
-    {
-      kind: "lease-held",
-      retry: "never",
-      hint: "stop that process, or use another --table or --kv; reading needs no lease",
-    },
-  );
+async function look(kv: Deno.Kv, table: string): Promise<Look> {
+  const keys = [leaseKey(table), beatKey(table)] as const;
+  const [entry, beat] = await retryWhileLocked(() => kv.getMany<[Holder, Beat]>(keys));
+  return { entry, sign: `${entry.versionstamp} ${beat.versionstamp}` };
+}
+
+/** A table and who asks for it. */
+export interface Asking {
+  readonly kv: Deno.Kv;
+  readonly table: string;
+  /** The store's file. */
+  readonly path: string;
+  readonly statusUrl: string | null;
+  readonly clock: Clock;
 }
 
 /** The right to write a table. */
@@ -117,44 +117,85 @@ export class Lease {
   readonly holder: Holder;
   readonly fence: Fence;
 
-  private constructor(kv: Deno.Kv, table: string, holder: Holder, versionstamp: string) {
-    this.#kv = kv;
-    this.#table = table;
+  /** Null where locks tell nothing. */
+  readonly #lock: TableLock | null;
+
+  private constructor(
+    asking: Asking,
+    holder: Holder,
+    versionstamp: string,
+    lock: TableLock | null,
+  ) {
+    this.#kv = asking.kv;
+    this.#table = asking.table;
+    this.#lock = lock;
     this.holder = holder;
-    this.fence = { key: leaseKey(table), versionstamp };
+    this.fence = { key: leaseKey(asking.table), versionstamp };
   }
 
   /**
-   * Takes the lease of a table.
+   * Takes the lease of a table; waits for a holder to end, but no longer than for one lease.
    *
    * @throws {LockstepError} `lease-held`, naming the holder, while another process has it
    */
-  static async take(
-    kv: Deno.Kv,
-    table: string,
-    path: string,
-    statusUrl: string | null,
-    clock: Clock,
-  ): Promise<Lease> {
+  static async take(asking: Asking): Promise<Lease> {
+    const { kv, table, path, clock } = asking;
+    const began = clock.monotonic();
+    let lock: TableLock | null = null;
+    let seen: string | null = null;
+    let isAlive = false;
+    try {
+      for (let isFirst = true;; isFirst = false) {
+        const attempt: TableLock | "held" | "unavailable" = lock ??
+          await TableLock.take(path, table);
+        if (attempt instanceof TableLock) lock = attempt;
+        const { entry, sign } = await look(kv, table);
+        if (seen !== null && sign !== seen) isAlive = true;
+        seen = sign;
+        const isOver = clock.monotonic() - began >= LEASE_MS;
+        const isDead = (lock !== null && entry.value?.locked === true) || (isOver && !isAlive);
+        if (attempt !== "held" && (entry.value === null || isDead)) {
+          const lease = await Lease.#set(asking, entry, lock);
+          if (lease !== null) return lease;
+          // Another one was faster: what is there now is the sign of a living one.
+          continue;
+        }
+        const refusal = held(table, path, entry.value);
+        if (isOver) throw refusal;
+        if (isFirst) {
+          log.info("{message}; waiting up to {seconds} s for its end", {
+            message: refusal.message,
+            seconds: LEASE_MS / 1000,
+          });
+        }
+        await clock.sleep(LOOK_MS);
+      }
+    } catch (error) {
+      lock?.[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Puts us into the store in the place of what was found there; null where that has changed. */
+  static async #set(
+    asking: Asking,
+    found: Deno.KvEntryMaybe<Holder>,
+    lock: TableLock | null,
+  ): Promise<Lease | null> {
+    const { kv, table, statusUrl, clock } = asking;
+    const now = clock.now();
     const holder: Holder = {
       id: crypto.randomUUID(),
       pid: process.pid,
       host: Deno.hostname(),
-      since: new Date(clock.now()).toISOString(),
+      since: new Date(now).toISOString(),
       statusUrl,
+      locked: lock !== null,
     };
-    for (;;) {
-      const current = await kv.get<Holder>(leaseKey(table));
-      if (current.value !== null) await outwait(kv, table, current.value, path, clock);
-      const beat: Beat = { id: holder.id, time: clock.now() };
-      const taking = kv.atomic().check(current)
-        .set(leaseKey(table), holder).set(beatKey(table), beat);
-      const taken = await retryWhileLocked(() => taking.commit());
-      if (taken.ok) {
-        heldHere.add(holder.id);
-        return new Lease(kv, table, holder, taken.versionstamp);
-      }
-    }
+    const beat: Beat = { id: holder.id, time: now };
+    const taking = kv.atomic().check(found).set(leaseKey(table), holder).set(beatKey(table), beat);
+    const taken = await retryWhileLocked(() => taking.commit());
+    return taken.ok ? new Lease(asking, holder, taken.versionstamp, lock) : null;
   }
 
   /** Gives a sign of life. Returns false when the table was taken over. */
@@ -172,9 +213,13 @@ export class Lease {
 
   /** Gives the table free, if it is still ours. */
   async release(): Promise<void> {
-    heldHere.delete(this.holder.id);
     const releasing = this.#kv.atomic().check(this.fence)
       .delete(leaseKey(this.#table)).delete(beatKey(this.#table));
-    await retryWhileLocked(() => releasing.commit());
+    try {
+      await retryWhileLocked(() => releasing.commit());
+    } finally {
+      // Behind the entries: who gets the lock finds the table free.
+      this.#lock?.[Symbol.dispose]();
+    }
   }
 }

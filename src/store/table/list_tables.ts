@@ -6,6 +6,8 @@
 
 import { beatKey, cursorKey, nextTableRange, tableOf } from "../kv/keys.ts";
 import { type Holder, holderOf, LEASE_MS } from "./lease.ts";
+import { isLockHeld } from "./table_lock.ts";
+import type { Store } from "../kv/open_store.ts";
 import type { TableMeta } from "../kv/stored_values.ts";
 
 /** One table of a store. */
@@ -17,13 +19,19 @@ export interface ListedTable {
   readonly holder: Holder | null;
 }
 
-/** Every table of the store, by name; `now` in milliseconds tells the living from the dead. */
-export async function listTables(kv: Deno.Kv, now: number): Promise<ListedTable[]> {
+/**
+ * Every table of the store, by name; `now` (the wall clock, in milliseconds) tells the living from
+ * the dead where no lock does.
+ */
+export async function listTables(
+  { reader: kv, path }: Pick<Store, "reader" | "path">,
+  now: number,
+): Promise<ListedTable[]> {
   const tables: ListedTable[] = [];
   for (const table of await tableNames(kv)) {
     const meta = (await kv.get<TableMeta>(cursorKey(table))).value;
     const holder = await holderOf(kv, table);
-    const isHeld = holder !== null && await gaveSign(kv, table, holder, now);
+    const isHeld = holder !== null && await isAlive(kv, path, table, holder, now);
     if (meta !== null || isHeld) tables.push({ table, meta, holder: isHeld ? holder : null });
   }
   return tables;
@@ -42,7 +50,15 @@ async function tableNames(kv: Deno.Kv): Promise<string[]> {
   }
 }
 
-async function gaveSign(kv: Deno.Kv, table: string, holder: Holder, now: number): Promise<boolean> {
+async function isAlive(
+  kv: Deno.Kv,
+  path: string,
+  table: string,
+  holder: Holder,
+  now: number,
+): Promise<boolean> {
+  const isHeld = holder.locked ? await isLockHeld(path, table) : null;
+  if (isHeld !== null) return isHeld;
   const beat = (await kv.get<{ id: string; time: number }>(beatKey(table))).value;
-  return beat !== null && beat.id === holder.id && now - beat.time < LEASE_MS;
+  return beat !== null && beat.id === holder.id && Math.abs(now - beat.time) < LEASE_MS;
 }

@@ -26,6 +26,7 @@ import {
   sameIdentity,
   withCursor,
 } from "./table_state.ts";
+import { retryWhileLocked } from "../kv/retry_locked.ts";
 import { Operation } from "../kv/operation.ts";
 import { SeenRejects } from "./quarantine.ts";
 import type { Store } from "../kv/open_store.ts";
@@ -122,28 +123,38 @@ export class Table {
     let lease: Lease | null = null;
     try {
       // Refused before the lease is taken: a wrong option must not disturb a running holder.
-      admitted((await kv.get<TableMeta>(cursorKey(name))).value, options, store.path);
-      lease = await Lease.take(kv, name, store.path, options.statusUrl, options.clock);
-      const stored = (await kv.get<TableMeta>(cursorKey(name))).value;
-      const meta = admitted(stored, options, store.path);
-      const rejects = meta.quarantined > 0
-        ? await SeenRejects.load(kv, name, options.shape)
-        : new SeenRejects();
-      const table = new Table(store, options, lease, meta, rejects, await hasParts(kv, name));
-      await table.tidy();
-      await table.history.load();
-      // Said at once: where nothing else is to be written, the next start would refuse the store.
-      if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save();
-      if (options.feed) {
-        const isOther = stored !== null && !sameIdentity(stored.origin, meta.origin, false);
-        const isNew = stored === null && await table.isEmpty();
-        table.index = await ChangeIndex.open(table, meta.high, isOther, isNew);
-      } else await table.#dropIndex();
-      return table;
+      const before = await retryWhileLocked(() => kv.get<TableMeta>(cursorKey(name)));
+      admitted(before.value, options, store.path);
+      const { statusUrl, clock } = options;
+      const held = await Lease.take({ kv, table: name, path: store.path, statusUrl, clock });
+      lease = held;
+      // Other processes may be setting up other tables of the file.
+      return await retryWhileLocked(() => Table.#openHeld(store, options, held));
     } catch (error) {
       await lease?.release().catch(() => {});
       throw storeFault(store.path, error);
     }
+  }
+
+  static async #openHeld(store: Store, options: TableOptions, lease: Lease): Promise<Table> {
+    const kv = store.writer;
+    const name = options.table;
+    const stored = (await kv.get<TableMeta>(cursorKey(name))).value;
+    const meta = admitted(stored, options, store.path);
+    const rejects = meta.quarantined > 0
+      ? await SeenRejects.load(kv, name, options.shape)
+      : new SeenRejects();
+    const table = new Table(store, options, lease, meta, rejects, await hasParts(kv, name));
+    await table.tidy();
+    await table.history.load();
+    // Said at once: where nothing else is to be written, the next start would refuse the store.
+    if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save();
+    if (options.feed) {
+      const isOther = stored !== null && !sameIdentity(stored.origin, meta.origin, false);
+      const isNew = stored === null && await table.isEmpty();
+      table.index = await ChangeIndex.open(table, meta.high, isOther, isNew);
+    } else await table.#dropIndex();
+    return table;
   }
 
   /** The state as it will be written with the next operation. */

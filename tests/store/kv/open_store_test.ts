@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { systemClock } from "../../../src/base/clock.ts";
 import { cursorKey, LAYOUT_VERSION, layoutKey } from "../../../src/store/kv/keys.ts";
 import type { TableMeta } from "../../../src/store/kv/stored_values.ts";
 import { storeFault } from "../../../src/store/kv/store_error.ts";
@@ -10,6 +11,20 @@ import { MisbehavingOrigin, records } from "../../support/misbehaving_origin.ts"
 import { startTestOrigin } from "../../support/reference_origin.ts";
 import { replicateOnce, startReplica } from "../../support/replicas.ts";
 import { TempFolder, TempStore } from "../../support/temp_store.ts";
+
+Deno.test("a fresh file that another process is setting up is waited for", async () => {
+  await using folder = await TempFolder.create();
+  const path = folder.file("replica.kv");
+  const other = new DatabaseSync(path);
+  other.exec("BEGIN EXCLUSIVE");
+  const opening = openStore(path);
+  // SQLite lets it wait for nobody: it fails at once, or tries again.
+  const waited = systemClock.sleep(200).then(() => "waits");
+  assert.equal(await Promise.race([opening, waited]), "waits");
+  other.exec("COMMIT");
+  other.close();
+  (await opening).close();
+});
 
 Deno.test("a store is a file, or replica.kv in a folder, made with the folders above it", async () => {
   await using folder = await TempFolder.create();

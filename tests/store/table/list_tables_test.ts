@@ -22,7 +22,7 @@ Deno.test("every table of a store is found, whatever it is called and whatever l
     await kv.set(cursorKey(name), { rows: 1 });
     for (let key = 0; key < 20; key++) await kv.set(tombstoneKey(name, [key]), {});
   }
-  const found = await listTables(kv, 0);
+  const found = await listTables({ reader: kv, path: store.path }, 0);
   assert.deepEqual(found.map(({ table }) => table), names);
 });
 
@@ -34,6 +34,6 @@ Deno.test("a table is held by who has given a sign of life lately, and by nobody
     await kv.set(cursorKey(table), { rows: 1 });
     await kv.set(beatKey(table), { id: beat, time: table === "dead" ? 0 : LEASE_MS });
   }
-  const found = await listTables(kv, LEASE_MS);
+  const found = await listTables({ reader: kv, path: store.path }, LEASE_MS);
   assert.deepEqual(found.map(({ holder }) => holder?.id ?? null), [null, "1", null]);
 });
