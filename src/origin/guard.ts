@@ -7,7 +7,7 @@
 import type { Clock } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
-import { looksLikeRecords, sniffError } from "./content_type.ts";
+import { sniff, sniffError } from "./content_type.ts";
 
 /** What a guard needs to know. */
 export interface GuardOptions {
@@ -94,9 +94,11 @@ export function guardBody(
           return;
         }
         if (!sniffed) {
-          const verdict = looksLikeRecords(value);
-          if (verdict === false) return fail(sniffError(options.contentType, printable));
-          sniffed = verdict === true;
+          const seen = sniff(value);
+          if (seen !== null && seen !== "records") {
+            return fail(sniffError(seen, options.contentType, printable));
+          }
+          sniffed = seen !== null;
         }
         controller.enqueue(value);
       } catch (error) {

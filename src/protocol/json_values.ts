@@ -5,9 +5,15 @@
  *
  * - Values separated by newlines, CRLF, blanks, or nothing (`{…}{…}`, for ever, as the protocol's
  *   reference server does). Blank lines mean nothing. A byte order mark at the start is skipped.
- * - **A newline always ends a value.** So one bad line costs that line and no other, and a value
- *   that is printed over several lines isn't read. A value is handed out with its last byte (a
- *   number or literal outside of any object: with the byte after it), not with the newline behind.
+ * - **A newline ends a value** unless the next line shows that it goes on (see `LineBreaks`): records
+ *   may be printed over several lines, and one bad line costs that line and no other. A value is
+ *   handed out with its last byte (a number or literal outside of any object: with the byte after
+ *   it), not with the newline behind.
+ * - An array that begins the body: its elements, one by one, wherever the lines end. With `records`,
+ *   what lies there in an envelope; envelopes of one record each may follow each other. Such a body
+ *   ends with its last bracket: without it, it is unfinished, and more behind it is a fault.
+ * - JSON text sequences (RFC 7464), which a record separator (1E) begins: one ends whatever is begun,
+ *   and each text may be framed in any of these ways.
  * - An object or array with matched brackets that isn't JSON is one reject, and the line goes on
  *   behind it. Anything else that isn't JSON rejects the rest of its line, as one reject; objects in
  *   that rest are not read, because they may be parts of another.
@@ -29,16 +35,20 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import { type CutFault, DEFAULT_MAX_LENGTH, JsonCutter, REPORTED_BYTES } from "./json_cutter.ts";
+import { RECORD_SEPARATOR } from "./event_stream.ts";
+import { JsonCutter } from "./json_cutter.ts";
+import { type CutFault, REPORTED_BYTES } from "./json_piece.ts";
+import { type BodyFault, JsonDocument } from "./json_document.ts";
+import { DEFAULT_MAX_LENGTH } from "./json_marks.ts";
 import { isJsonPrefix } from "./json_prefix.ts";
 import { parseJson } from "./json_text.ts";
-import type { JsonValue } from "./record.ts";
+import { type JsonValue, placeNames } from "./record.ts";
 
 /** A reject keeps this many UTF-16 units of its text. */
 export const REJECT_TEXT_LENGTH = 16_384;
 
 /** Why a piece of text was refused. */
-export type RejectReason = CutFault | "invalid UTF-8" | "number out of range";
+export type RejectReason = CutFault | "invalid UTF-8" | "number out of range" | "no records";
 
 /** Text that isn't a JSON value, for quarantine. */
 export interface Reject {
@@ -60,6 +70,13 @@ export interface ValueBatch {
   readonly bytes: number;
 }
 
+/** What has come out since the last batch. */
+interface Gathered {
+  values: JsonValue[];
+  lengths: number[];
+  rejects: Reject[];
+}
+
 /** The end of a body. */
 export interface FinalBatch extends ValueBatch {
   /**
@@ -77,6 +94,31 @@ const PIECE_BYTES = 1 << 18;
 
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
 const NEWLINE = 0x0a;
+const BRACKET = 0x5b;
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === NEWLINE || byte === 0x0d || byte === 0x09;
+}
+
+/** What the present text of a body is; see the module. */
+type Framing =
+  | { readonly kind: "start" | "lines" | "behind" }
+  | { readonly kind: "document"; readonly document: JsonDocument };
+
+const START: Framing = { kind: "start" }, LINES: Framing = { kind: "lines" };
+/** Behind the bracket that ends a body. */
+const BEHIND: Framing = { kind: "behind" };
+
+/** Settings of {@linkcode JsonValueDecoder}. */
+export interface JsonValueOptions {
+  /** Most bytes of one value, default 16 MiB. */
+  readonly maxLength?: number;
+  /** Where the records are inside of an envelope: a field, or a JSON pointer. */
+  readonly records?: string | undefined;
+  /** Texts end with record separators, as a body that begins with one says by itself. */
+  readonly isSequence?: boolean;
+}
+
 // With `isUtf8` before it, ten times as fast as a decoder that is `fatal`. The byte order mark is
 // taken off by hand: the decoder would do it at the start of every block.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -100,32 +142,47 @@ const encoder = new TextEncoder();
 export class JsonValueDecoder {
   readonly #maxLength: number;
   readonly #cutter: JsonCutter;
+  readonly #path: readonly string[] | null;
   /** How many bytes of the byte order mark have been met; `null` behind the start of the body. */
   #markLength: number | null = 0;
-  #values: JsonValue[] = [];
-  #lengths: number[] = [];
-  #rejects: Reject[] = [];
+  #framing = START;
+  #isSequence: boolean;
+  /** The first envelope, while none has held records. */
+  #envelope: JsonDocument | "found" | null = null;
+  #fault: BodyFault | null = null;
+  readonly #gathered: Gathered = { values: [], lengths: [], rejects: [] };
 
-  /**
-   * A decoder at the start of a body.
-   *
-   * @param options `maxLength`: most bytes of one value, default 16 MiB.
-   */
-  constructor(options: { readonly maxLength?: number } = {}) {
-    this.#maxLength = options.maxLength ?? DEFAULT_MAX_LENGTH;
-    this.#cutter = new JsonCutter(this.#maxLength, (bytes, fault) => this.#readPiece(bytes, fault));
+  /** A decoder at the start of a body. */
+  constructor(options: JsonValueOptions = {}) {
+    const { maxLength = DEFAULT_MAX_LENGTH, records, isSequence = false } = options;
+    this.#isSequence = isSequence;
+    this.#maxLength = maxLength;
+    this.#cutter = new JsonCutter(maxLength, (bytes, fault) => this.#readPiece(bytes, fault));
+    this.#path = records === undefined ? null : placeNames(records);
   }
 
-  /** Whether a value is begun and not whole yet. */
+  /** Why the body can't be read on; what was complete before has been handed out. */
+  get fault(): BodyFault | null {
+    return this.#fault;
+  }
+
+  /** Whether the body has ended by its own bracket: more of it would be a fault. */
+  get isEndProved(): boolean {
+    return this.#framing === BEHIND && !this.#isSequence && this.#fault === null;
+  }
+
+  /** Whether a record is begun and not whole yet. */
   get isPending(): boolean {
-    return !this.#cutter.isBetween;
+    return this.#cutter.isPending;
   }
 
   /** Takes the next chunk of the body, which may begin and end anywhere, and isn't kept. */
   push(chunk: Uint8Array): ValueBatch {
     const bytes = this.#markLength === null ? chunk : this.#skipMark(chunk);
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-      this.#readChunk(bytes.subarray(at, at + PIECE_BYTES));
+      const piece = bytes.subarray(at, at + PIECE_BYTES);
+      if (this.#isSequence) this.#readTexts(piece);
+      else this.#readText(piece);
     }
     return this.#takeBatch(chunk.length);
   }
@@ -133,7 +190,7 @@ export class JsonValueDecoder {
   /** Ends the body: a last value without newline comes out, or is reported as `unfinished`. */
   end(): FinalBatch {
     if (this.#markLength !== null) {
-      this.#cutter.push(Uint8Array.from(BYTE_ORDER_MARK.slice(0, this.#markLength)));
+      this.#readText(Uint8Array.from(BYTE_ORDER_MARK.slice(0, this.#markLength)));
     }
     const rest = this.#cutter.end();
     let unfinished: string | null = null;
@@ -143,14 +200,16 @@ export class JsonValueDecoder {
       else if (isJsonPrefix(text)) unfinished = text.slice(0, REJECT_TEXT_LENGTH);
       else this.#reject(rest, "not JSON");
     }
+    if (this.#framing.kind === "document") unfinished ??= "[";
+    else if (this.#envelope instanceof JsonDocument) this.#fault ??= this.#envelope.lack;
     return { ...this.#takeBatch(0), unfinished };
   }
 
   #takeBatch(bytes: number): ValueBatch {
-    const batch = { values: this.#values, lengths: this.#lengths, rejects: this.#rejects, bytes };
-    this.#values = [];
-    this.#lengths = [];
-    this.#rejects = [];
+    const batch = { ...this.#gathered, bytes };
+    this.#gathered.values = [];
+    this.#gathered.lengths = [];
+    this.#gathered.rejects = [];
     return batch;
   }
 
@@ -165,8 +224,76 @@ export class JsonValueDecoder {
     }
     // No mark after all: what looked like one is the beginning of the body.
     this.#markLength = null;
-    this.#cutter.push(Uint8Array.from(BYTE_ORDER_MARK.slice(0, metBefore)));
+    this.#readText(Uint8Array.from(BYTE_ORDER_MARK.slice(0, metBefore)));
     return chunk;
+  }
+
+  /** Bytes with record separators between them, or none. */
+  #readTexts(bytes: Uint8Array): void {
+    for (let from = 0;;) {
+      const separator = bytes.indexOf(RECORD_SEPARATOR, from);
+      if (separator < 0) return this.#readText(from === 0 ? bytes : bytes.subarray(from));
+      this.#readText(bytes.subarray(from, separator));
+      this.#endText();
+      from = separator + 1;
+    }
+  }
+
+  #readText(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length && this.#fault === null;) {
+      const framing = this.#framing;
+      switch (framing.kind) {
+        case "lines":
+          return this.#readChunk(at === 0 ? bytes : bytes.subarray(at));
+        case "document":
+          at = framing.document.push(bytes, at);
+          this.#fault = framing.document.fault;
+          if (framing.document.isDone) this.#endDocument(framing.document);
+          break;
+        default:
+          while (at < bytes.length && isBlank(bytes[at])) at++;
+          if (at < bytes.length && this.#begin(bytes, at)) return;
+      }
+    }
+  }
+
+  /** The first byte of a text that is no blank. Returns whether the rest has been read, too. */
+  #begin(bytes: Uint8Array, at: number): boolean {
+    if (this.#framing === BEHIND) {
+      const text = decoder.decode(bytes.subarray(at, at + 40));
+      this.#fault = {
+        kind: "broken-body",
+        seen: `sent more behind the end of its array: ${JSON.stringify(text)}`,
+        hint: "an answer is one array, or records that follow each other",
+      };
+    } else if (bytes[at] === RECORD_SEPARATOR) {
+      this.#isSequence = true;
+      this.#readTexts(bytes.subarray(at));
+      return true;
+    } else if (this.#path !== null || bytes[at] === BRACKET) {
+      this.#framing = {
+        kind: "document",
+        document: new JsonDocument(this.#path ?? [], this.#cutter),
+      };
+    } else {
+      this.#framing = LINES;
+    }
+    return false;
+  }
+
+  /** A record separator: what is begun ends here, whole or not. */
+  #endText(): void {
+    const isInside = this.#framing.kind === "document" && this.#cutter.isBetween;
+    this.#cutter.boundary();
+    if (isInside) this.#reject(encoder.encode("["), "not JSON");
+    this.#framing = START;
+  }
+
+  #endDocument(document: JsonDocument): void {
+    this.#framing = document.found === "all" ? BEHIND : START;
+    if (document.found !== "nothing") this.#envelope = "found";
+    else if (this.#envelope === null) this.#envelope = document;
+    else this.#reject(document.head, "no records");
   }
 
   /** Cut lines at both ends to the cutter, the whole lines between them to the short way. */
@@ -174,6 +301,8 @@ export class JsonValueDecoder {
     const linesEnd = chunk.lastIndexOf(NEWLINE) + 1;
     const linesStart = this.#cutter.isBetween ? 0 : chunk.indexOf(NEWLINE) + 1;
     this.#cutter.push(chunk.subarray(0, linesStart));
+    // A value of several lines: its lines are no values.
+    if (!this.#cutter.isBetween) return this.#cutter.push(chunk.subarray(linesStart));
     this.#readLines(chunk.subarray(linesStart, linesEnd));
     this.#cutter.push(chunk.subarray(linesEnd));
   }
@@ -197,11 +326,11 @@ export class JsonValueDecoder {
 
   #readLine(line: string): boolean {
     try {
-      this.#values.push(parseJson(line));
+      this.#gathered.values.push(parseJson(line));
     } catch {
       return false;
     }
-    this.#lengths.push(line.length);
+    this.#gathered.lengths.push(line.length);
     return true;
   }
 
@@ -216,8 +345,8 @@ export class JsonValueDecoder {
     } catch (error) {
       return this.#reject(bytes, reasonOf(error));
     }
-    this.#values.push(value);
-    this.#lengths.push(text.length);
+    this.#gathered.values.push(value);
+    this.#gathered.lengths.push(text.length);
   }
 
   #reject(bytes: Uint8Array, reason: RejectReason): void {
@@ -225,7 +354,7 @@ export class JsonValueDecoder {
     const text = decoder.decode(reported).slice(0, REJECT_TEXT_LENGTH).trim();
     // Only a text that was shortened may end inside a character.
     const isValid = reported.length < REPORTED_BYTES ? isUtf8(reported) : isUtf8Prefix(reported);
-    this.#rejects.push({
+    this.#gathered.rejects.push({
       text,
       reason: reason === "not JSON" && !isValid ? "invalid UTF-8" : reason,
     });

@@ -12,7 +12,8 @@ import { unstorable } from "../store/kv/keys.ts";
 import { AnswerWriter } from "../store/write/answer_writer.ts";
 import type { Table } from "../store/table/table.ts";
 import { RowReader } from "../stream/row_reader.ts";
-import { rowStream, TrackedBody } from "../stream/row_stream.ts";
+import { rowStream } from "../stream/row_stream.ts";
+import { TrackedBody } from "../stream/tracked_body.ts";
 import type { ReplicaConfig } from "./config.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
 import { TOMBSTONE_TTL_MS } from "./options.ts";
@@ -74,8 +75,8 @@ export class AnswerIngest {
    * @param enough called when no more of it is wanted: it is live, and that was asked for
    */
   async run(answer: Answer, stop: AbortSignal, enough: () => void): Promise<void> {
-    if (answer.body !== null) await this.#read(answer, answer.body, stop, enough);
-    await this.#reached(answer.endIsProof ? "whole" : "unproved-end");
+    const endIsProved = answer.body !== null && await this.#read(answer, answer.body, stop, enough);
+    await this.#reached(answer.endIsProof || endIsProved ? "whole" : "unproved-end");
     this.#parts.journal.noteOddities(this.reading);
     await this.#sink.count(COUNT_MS);
   }
@@ -86,13 +87,13 @@ export class AnswerIngest {
     this.#news.notify();
   }
 
-  /** Pipes a body into the store, to its end. */
+  /** Pipes a body into the store, to its end. Returns whether the body itself proves its end. */
   async #read(
     answer: Answer,
     body: ReadableStream<Uint8Array>,
     stop: AbortSignal,
     enough: () => void,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { shape, options, name, clock } = this.#parts.config;
     const { journal, table } = this.#parts;
     const { metrics } = journal;
@@ -111,6 +112,8 @@ export class AnswerIngest {
       reader,
       ending,
       maxLength: options.maxLineLength ?? 16 * 2 ** 20,
+      records: options.records,
+      contentType: answer.contentType,
       onBatch: (batch) => {
         metrics.bytes += batch.bytes;
         if (batch.bytes > 0) journal.contact();
@@ -132,6 +135,7 @@ export class AnswerIngest {
     }
     stop.throwIfAborted();
     ending.check(answer.url);
+    return ending.endIsProved;
   }
 
   /** Notices when an answer that stays open has brought everything there was. */

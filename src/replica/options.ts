@@ -35,6 +35,8 @@ export interface ReplicatorOptions {
   readonly orderBy?: string;
   /** Tombstone field; default `deleted_at`. */
   readonly deletedBy?: string;
+  /** Where the records are inside an answer that wraps them: a field, or a JSON pointer. */
+  readonly records?: string;
   /** Where to start in a store without a cursor; default `0`. */
   readonly since?: string;
   /** Ask again from so much before the cursor at every connect; default `0`. */

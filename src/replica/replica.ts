@@ -120,7 +120,12 @@ export class Replica {
     const table = await Table.open(store, {
       table: name,
       shape,
-      origin: { url: endpoint.identity, key: shape.key, orderBy: shape.orderBy },
+      origin: {
+        url: endpoint.identity,
+        key: shape.key,
+        orderBy: shape.orderBy,
+        records: options.records,
+      },
       since: config.since,
       adopt: options.adopt ?? false,
       resync: options.resync ?? false,

@@ -10,9 +10,11 @@
 import { compareOrder, type Order, type OrderKind, orderKind } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import { explainRefusal, foreignKind } from "../protocol/explain_refusal.ts";
+import type { BodyFault } from "../protocol/json_document.ts";
 import type { ValueBatch } from "../protocol/json_values.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
 import {
+  isJsonObject,
   type JsonObject,
   type JsonValue,
   readRow,
@@ -22,6 +24,7 @@ import {
   type Row,
   valueAt,
 } from "../protocol/record.ts";
+import { envelopeFault, textFault } from "./seen_instead.ts";
 
 /** Something that can't be stored, for the quarantine. */
 export interface Reject {
@@ -80,6 +83,16 @@ function tombstoneOf(row: Row, deletedAt: JsonValue, shape: RecordShape): Row {
   return { ...row, deletedAt, value, length: stringifyJson(value).length };
 }
 
+/** What is read of an answer that holds something else. */
+const NOTHING: RowBatch = {
+  rows: [],
+  rejects: [],
+  bytes: 0,
+  maxOrder: null,
+  minOrder: null,
+  sorted: true,
+};
+
 /** Bad values in a row, from an answer's start, after which it is taken for something else. */
 const NOT_RECORDS = 100;
 
@@ -102,6 +115,7 @@ export class RowReader {
   readonly #kinds: Set<string>;
   /** The newest objects of known kinds. */
   #held: Reject[] = [];
+  #fault: BodyFault | null = null;
 
   constructor(options: RowReaderOptions) {
     this.#options = options;
@@ -117,12 +131,19 @@ export class RowReader {
     return this.#anyGood ? this.#held.splice(0) : [];
   }
 
+  /** What the answer holds in place of records, where that is certain; null where it isn't. */
+  get fault(): BodyFault | null {
+    return this.#fault;
+  }
+
   /** @throws {LockstepError} `bad-record` with `strict`; `not-records` where nothing is a record. */
   read(batch: ValueBatch): RowBatch {
     const { shape } = this.#options;
     const rows: Row[] = [];
     const rejects: Reject[] = [...batch.rejects];
     const foreign: Reject[] = [];
+    if (!this.#anyGood && this.#bad === 0) this.#recognise(batch);
+    if (this.#fault !== null) return { ...NOTHING, bytes: batch.bytes };
     let maxOrder: Order | null = null;
     let minOrder: Order | null = null;
     let sorted = true;
@@ -166,6 +187,13 @@ export class RowReader {
     this.#held.push(reject);
     if (this.#held.length > MOST_HELD) this.#held.shift();
     return false;
+  }
+
+  /** Looks at what an answer begins with: it may be something else than records altogether. */
+  #recognise({ values: [value], rejects: [reject] }: ValueBatch): void {
+    const { shape } = this.#options;
+    if (value !== undefined && isJsonObject(value)) this.#fault = envelopeFault(value, shape);
+    else if (reject !== undefined) this.#fault = textFault(reject.text, shape);
   }
 
   #check(row: Row): Row | Refusal {

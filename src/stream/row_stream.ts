@@ -4,16 +4,22 @@
  * @module
  */
 
-import { LockstepError } from "../protocol/errors.ts";
+import { EventStreamText } from "../protocol/event_stream.ts";
 import { JsonValueDecoder } from "../protocol/json_values.ts";
+import { LineEnds } from "./line_ends.ts";
 import type { RowBatch, RowReader } from "./row_reader.ts";
 import { Slices } from "./slices.ts";
+import type { TrackedBody } from "./tracked_body.ts";
 
 /** Settings of {@linkcode rowStream}. */
 export interface RowStreamOptions {
   readonly reader: RowReader;
   /** Bytes of the longest record that is read. */
   readonly maxLength: number;
+  /** Where the records are inside of an answer that wraps them: a field, or a JSON pointer. */
+  readonly records?: string | undefined;
+  /** The answer's `Content-Type`: it tells server-sent events. */
+  readonly contentType?: string | null;
   /** Told of every batch before it is passed on. */
   readonly onBatch: (batch: RowBatch) => void;
   /** How the body ended. */
@@ -22,34 +28,45 @@ export interface RowStreamOptions {
   readonly staysOpen?: () => boolean;
 }
 
+/** Whether a `Content-Type` is that of server-sent events. */
+export function isEventStream(contentType: string | null | undefined): boolean {
+  return /^\s*text\/event-stream\s*(;|$)/i.test(contentType ?? "");
+}
+
 /**
  * A transform from an answer's bytes to batches of rows, one for each chunk.
  *
- * What is complete when the body ends is passed on, however it ended; a value that the end cut is
- * told to the {@linkcode TrackedBody}.
+ * What is complete when the body ends is passed on, however it ended; a value that the end cut, and
+ * what makes the body unreadable, is told to the {@linkcode TrackedBody}.
  */
 export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array, RowBatch> {
-  const { reader, ending, onBatch } = options;
-  const decoder = new JsonValueDecoder({ maxLength: options.maxLength });
+  const { reader, ending, onBatch, maxLength, records } = options;
+  const events = isEventStream(options.contentType) ? new EventStreamText() : null;
+  const decoder = new JsonValueDecoder({ maxLength, records, isSequence: events !== null });
   const lines = new LineEnds();
   const slices = new Slices();
   return new TransformStream<Uint8Array, RowBatch>(
     {
       transform(chunk, controller) {
-        const endsBlank = lines.endsBlank(chunk);
-        const read = reader.read(decoder.push(chunk));
-        const batch = { ...read, endsBlank, isPending: decoder.isPending };
+        const text = events === null ? chunk : events.push(chunk);
+        const values = { ...decoder.push(text), bytes: chunk.length };
+        const read = reader.read(values);
+        const batch = { ...read, endsBlank: lines.endsBlank(text), isPending: decoder.isPending };
         onBatch(batch);
         controller.enqueue(batch);
+        ending.fault = decoder.fault ?? reader.fault;
+        if (ending.fault !== null) controller.terminate();
         return slices.pause();
       },
       flush(controller) {
         const last = decoder.end();
         ending.unfinished = last.unfinished !== null;
+        ending.endIsProved = decoder.isEndProved;
         // Behind a cut, what isn't JSON may only be the half of it.
         const read = reader.read(ending.error === null ? last : { ...last, rejects: [] });
         const held = options.staysOpen?.() ? [] : reader.takeHeld();
         const batch = { ...read, rejects: [...read.rejects, ...held] };
+        ending.fault = decoder.fault ?? reader.fault;
         onBatch(batch);
         controller.enqueue(batch);
       },
@@ -57,74 +74,4 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
     undefined,
     { highWaterMark: 1 },
   );
-}
-
-const TAB = 0x09;
-const NEWLINE = 0x0a;
-const RETURN = 0x0d;
-const SPACE = 0x20;
-
-function isBlank(byte: number | undefined): boolean {
-  return byte === SPACE || byte === NEWLINE || byte === RETURN || byte === TAB;
-}
-
-/** Notices blank lines at the ends of chunks; blanks of whatever kind. */
-class LineEnds {
-  /** Newlines behind the last byte that is no blank; one at the start, where a line begins, too. */
-  #newlines = 1;
-
-  /**
-   * Whether what has come so far ends with a blank line. A chunk of nothing but blanks is one, unless
-   * the line before it has not ended yet.
-   */
-  endsBlank(chunk: Uint8Array): boolean {
-    if (chunk.length === 0) return false;
-    let at = chunk.length;
-    let newlines = 0;
-    while (at > 0 && isBlank(chunk[at - 1])) {
-      at--;
-      if (chunk[at] === NEWLINE) newlines++;
-    }
-    const isAllBlank = at === 0;
-    const wasLineEnd = this.#newlines > 0;
-    this.#newlines = Math.min(2, isAllBlank ? this.#newlines + newlines : newlines);
-    return isAllBlank && wasLineEnd ? true : this.#newlines > 1;
-  }
-}
-
-/** A body that ends cleanly for the stages behind it, and remembers how it really ended. */
-export class TrackedBody {
-  readonly readable: ReadableStream<Uint8Array>;
-  /** What broke the body; null for a clean end. */
-  error: unknown = null;
-  /** Whether the body ended in the middle of a value. */
-  unfinished = false;
-
-  constructor(body: ReadableStream<Uint8Array>) {
-    const reader = body.getReader();
-    this.readable = new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        try {
-          const { done, value } = await reader.read();
-          if (!done) return controller.enqueue(value);
-        } catch (error) {
-          // What has come so far is complete records: they are kept.
-          this.error = error;
-        }
-        controller.close();
-      },
-      cancel: (reason) => reader.cancel(reason),
-    }, { highWaterMark: 0 });
-  }
-
-  /** Throws what broke the body, or that it ended in the middle of a record. */
-  check(url: string): void {
-    if (this.error !== null) throw this.error;
-    if (!this.unfinished) return;
-    throw new LockstepError(`${url} ended its answer in the middle of a record`, {
-      kind: "broken-body",
-      retry: "soon",
-      hint: "what was complete is kept; a proxy or the origin cuts the answer short",
-    });
-  }
 }

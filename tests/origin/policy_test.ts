@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { contentError, looksLikeRecords } from "../../src/origin/content_type.ts";
+import { contentError, sniff } from "../../src/origin/content_type.ts";
 import { type Decision, policyFor, type PolicyInput } from "../../src/origin/policy.ts";
 import { retryAfterMs } from "../../src/origin/retry_after.ts";
 import { LockstepError } from "../../src/protocol/errors.ts";
@@ -112,7 +112,6 @@ Deno.test("content that is certainly no record is refused by its type, everythin
     "application/pdf",
     "multipart/mixed; boundary=x",
     "text/csv",
-    "text/event-stream",
     "application/gzip",
     "application/zip",
     "video/mp4",
@@ -126,6 +125,8 @@ Deno.test("content that is certainly no record is refused by its type, everythin
     "application/octet-stream",
     "binary/octet-stream",
     "application/x-json-stream",
+    "text/event-stream",
+    "application/json-seq",
     "",
     "nonsense",
   ];
@@ -149,19 +150,31 @@ Deno.test("an encoding that would arrive as noise is refused by its name", () =>
   }
 });
 
-Deno.test("the first byte that isn't blank tells records from a page", () => {
-  const sniff = (text: string | number[]) =>
-    looksLikeRecords(
-      typeof text === "string" ? new TextEncoder().encode(text) : Uint8Array.from(text),
-    );
-  assert.equal(sniff(""), null);
-  assert.equal(sniff("\n\r\n \t"), null);
-  assert.equal(sniff("\ufeff"), null);
-  assert.equal(sniff([0xef, 0xbb]), null);
-  assert.equal(sniff("{"), true);
-  assert.equal(sniff("\ufeff\n  {}"), true);
-  assert.equal(sniff("not json at all"), true);
-  assert.equal(sniff("\n <!doctype html>"), false);
-  assert.equal(sniff("\ufeff<?xml"), false);
-  assert.equal(sniff([0x1f, 0x8b, 8]), false);
+Deno.test("the first byte that isn't blank tells records from a page and from other encodings", () => {
+  const CASES: readonly (readonly [body: string | number[], seen: ReturnType<typeof sniff>])[] = [
+    ["", null],
+    ["\n\r\n \t", null],
+    ["\ufeff", null],
+    [[0xef, 0xbb], null],
+    ["{", "records"],
+    ["[", "records"],
+    ["\x1e{}", "records"],
+    ["data: {}", "records"],
+    ["\ufeff\n  {}", "records"],
+    ["not json at all", "records"],
+    ["\n <!doctype html>", "markup"],
+    ["\ufeff<?xml", "markup"],
+    [[0x1f, 0x8b, 8], "gzip"],
+    [[0x28, 0xb5, 0x2f, 0xfd], "zstd"],
+    [[0xff, 0xfe, 0x7b, 0], "UTF-16 text"],
+    [[0xfe, 0xff, 0, 0x7b], "UTF-16 text"],
+    [[0x7b, 0, 0x22, 0], "UTF-16 text"],
+    [[0, 0x7b, 0, 0x22], "UTF-16 text"],
+    [[0x0a, 0x12, 0x0a, 0x05], "binary data"],
+    [[0x08, 0x96, 0x01], "binary data"],
+  ];
+  for (const [body, seen] of CASES) {
+    const bytes = typeof body === "string" ? new TextEncoder().encode(body) : Uint8Array.from(body);
+    assert.equal(sniff(bytes), seen, JSON.stringify(body));
+  }
 });

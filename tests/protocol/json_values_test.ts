@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MAX_DEPTH, stringifyJson } from "../../src/protocol/json_text.ts";
 import { JsonValueDecoder, REJECT_TEXT_LENGTH } from "../../src/protocol/json_values.ts";
+import type { JsonObject, JsonValue } from "../../src/protocol/record.ts";
 import { type Bytes, chunkSizes, decode, decodeAlways, toBytes, valueText } from "./json_bodies.ts";
 
 const encoder = new TextEncoder();
@@ -16,7 +17,8 @@ Deno.test("any values, any separators, any chunks: the same values", () => {
       chunkSizes(),
       fc.boolean(),
       (items, sizes, hasMark) => {
-        let body = hasMark ? "\ufeff" : "";
+        // An array at the start would be the array of all records.
+        let body = hasMark ? "\ufeff{}" : "{}\n";
         for (const [{ value, text }, separator] of items) {
           // Numbers and literals run into each other where nothing stands between.
           const standsAlone = typeof value === "string" ||
@@ -24,13 +26,106 @@ Deno.test("any values, any separators, any chunks: the same values", () => {
           body += text + (separator === "" && !standsAlone ? " " : separator);
         }
         const result = decode(body, sizes);
-        assert.deepStrictEqual(result.values, items.map(([{ value }]) => value));
+        assert.deepStrictEqual(result.values, [{}, ...items.map(([{ value }]) => value)]);
         assert.deepStrictEqual(result.rejects, []);
         assert.equal(result.unfinished, null);
       },
     ),
     { numRuns: 1000 },
   );
+});
+
+/** How printers break lines: Python's with 0, 1 and 4, tabs, and one that wraps by width. */
+const PRINTERS: readonly ((value: JsonObject) => string)[] = [
+  stringifyJson,
+  (value) => pretty(value, 1),
+  (value) => pretty(value, 4),
+  (value) => pretty(value, "\t"),
+  (value) => pretty(value, 4).replaceAll(/\n +/g, "\n"),
+  (value) => pretty(value, 2).replaceAll("\n", "\r\n"),
+  (value) => pretty(value, 2).replace(/^\{\n {2}/, "{ "),
+  (value) => pretty(value, 2).replaceAll(/,\n( +)/g, "\n$1, "),
+];
+
+/** As a pretty printer writes it; no names or texts with line breaks or brackets in them here. */
+function pretty(value: JsonObject, indent: number | string): string {
+  return JSON.stringify(value, null, indent);
+}
+
+/** Objects that every JSON can say. */
+const plainObjects = () =>
+  fc.array(
+    fc.dictionary(
+      fc.constantFrom("id", "a", "{", "long name"),
+      fc.oneof(
+        fc.nat(),
+        fc.constantFrom<JsonValue>(null, true, "x", '{"id":1}', [], {}, [1, "a", { id: 9 }], [[
+          {},
+        ]]),
+        fc.constant<JsonValue>({ id: 5, deep: [{ id: 6, more: { a: [1] } }, 2] }),
+      ),
+      { maxKeys: 4, noNullPrototype: true },
+    ),
+    { maxLength: 6 },
+  );
+
+Deno.test("records that a printer spread over several lines are read, in any chunks", () => {
+  fc.assert(
+    fc.property(
+      plainObjects(),
+      fc.constantFrom(...PRINTERS),
+      fc.constantFrom("\n", "\r\n", "\n\n", "", " "),
+      chunkSizes(),
+      (values, print, separator, sizes) => {
+        const body = values.map((value) => print(value) + separator).join("");
+        const result = decode(body, sizes);
+        assert.deepStrictEqual(result.values, values, body);
+        assert.deepStrictEqual([result.rejects, result.unfinished], [[], null]);
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("a bad record of several lines costs itself alone, and nothing inside it is a record", () => {
+  const good = pretty({ id: 1, list: [{ id: 7 }] }, 2);
+  const bad = [
+    good.slice(0, -2), // the last line is missing
+    good.slice(0, -6),
+    good.slice(0, good.indexOf("[") + 1),
+    good.replace('"list"', '"li\nst"'),
+    good.replace('"list"', "list"),
+    good.replace("]", ""),
+    good.replace("{", "{,"),
+    '{"id":1,"list":[',
+    '{"id":1,',
+    "{",
+  ];
+  for (const text of bad) {
+    for (const next of [good, '{"id":1,"list":[{"id":7}]}']) {
+      const result = decodeAlways(`${good}\n${text}\n${next}\n${next}\n`);
+      assert.deepEqual(result.values, Array(3).fill({ id: 1, list: [{ id: 7 }] }), text);
+      assert.equal(result.rejects.length, 1, text);
+      assert.equal(result.unfinished, null);
+    }
+  }
+});
+
+Deno.test("a blank line ends a value that is begun: a heartbeat lets a bad line go", () => {
+  const decoder = new JsonValueDecoder();
+  assert.equal(decoder.push(encoder.encode('{"id":1,\n')).rejects.length, 0);
+  assert.equal(decoder.push(encoder.encode("\n")).rejects.length, 1);
+  assert.deepEqual(decoder.push(encoder.encode('{"id":2}')).values, [{ id: 2 }]);
+});
+
+Deno.test("a record of several lines that the end cuts is unfinished, a bad last line is not", () => {
+  const text = pretty({ id: 1, list: [{ id: 7 }] }, 2);
+  for (let at = 1; at < text.length; at++) {
+    const result = decodeAlways(`{"id":0}\n${text.slice(0, at)}`);
+    assert.deepEqual([result.rejects, typeof result.unfinished], [[], "string"], text.slice(0, at));
+  }
+  const bad = decodeAlways('{"id":0}\n{"id":1,\n');
+  assert.deepEqual([bad.rejects.length, bad.unfinished], [1, null]);
 });
 
 Deno.test("whatever the bytes, what comes out doesn't depend on where chunks end", () => {
@@ -45,6 +140,12 @@ Deno.test("whatever the bytes, what comes out doesn't depend on where chunks end
     "9007199254740993",
     "1e400",
     "[".repeat(20),
+    '{\n  "a": [',
+    '\n  "b": 1,\n',
+    "\n}\n",
+    '"a":1',
+    "\n ",
+    "\x1e",
     "x".repeat(70),
     Uint8Array.of(0xff),
     Uint8Array.of(0xe2, 0x98),
@@ -103,11 +204,11 @@ Deno.test("bad lines between good ones: the good ones come out, each bad one is 
         const body = lines.flatMap((
           line,
         ) => [typeof line === "number" ? `{"id":${line}}` : line[0], newline]);
-        // The first line must not begin with a byte order mark of its own.
-        const result = decode(toBytes(newline, ...body), sizes, 2900);
+        // The first line must not begin with a mark or a bracket, which mean more there.
+        const result = decode(toBytes("{}", newline, ...body), sizes, 2900);
         const good = lines.filter((line) => typeof line === "number");
         const bad = lines.filter((line) => typeof line !== "number");
-        assert.deepStrictEqual(result.values, good.map((id) => ({ id })));
+        assert.deepStrictEqual(result.values, [{}, ...good.map((id) => ({ id }))]);
         assert.deepStrictEqual(result.rejects.map(({ reason }) => reason), bad.map(([, r]) => r));
         assert.equal(result.unfinished, null);
       },
@@ -248,7 +349,7 @@ Deno.test("a line without end is reported once and not held in memory", () => {
   for (const start of ['{"a":"', "[", "x", "x ", '"']) {
     const decoder = new JsonValueDecoder({ maxLength: 1 << 20 });
     const before = Deno.memoryUsage().external;
-    let rejects = decoder.push(encoder.encode(start)).rejects.length;
+    let rejects = decoder.push(encoder.encode(`{}\n${start}`)).rejects.length;
     for (let turn = 0; turn < 1024; turn++) rejects += decoder.push(chunk).rejects.length;
     assert.ok(Deno.memoryUsage().external - before < 16 << 20, "64 MiB went through");
     assert.equal(rejects, 1);

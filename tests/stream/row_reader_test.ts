@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { DEFAULT_SHAPE, type JsonObject, type Row } from "../../src/protocol/record.ts";
 import { RowReader, type RowReaderOptions } from "../../src/stream/row_reader.ts";
-import { rowStream, TrackedBody } from "../../src/stream/row_stream.ts";
+import { rowStream } from "../../src/stream/row_stream.ts";
+import { TrackedBody } from "../../src/stream/tracked_body.ts";
 import type { RowBatch } from "../../src/stream/row_reader.ts";
 
 const reader = (options: Partial<RowReaderOptions> = {}) =>

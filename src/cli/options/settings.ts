@@ -88,6 +88,7 @@ function replicatorOptions(
       key: values.key,
       orderBy: values.orderBy,
       deletedBy: values.deletedBy,
+      records: values.records,
       since: values.since,
       overlap: values.overlap,
       attempts: values.attempts,

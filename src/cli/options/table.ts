@@ -72,6 +72,14 @@ const origin = {
       default: "deleted_at",
     },
   ),
+  records: value(
+    "records",
+    "FIELD",
+    place,
+    "Where the records are inside an answer that wraps them: a field, or a JSON pointer such as " +
+      "`/result/items`.",
+    { otherwise: "the answer itself" },
+  ),
   since: value(
     "since",
     "CURSOR",

@@ -13,6 +13,8 @@ export interface OriginIdentity {
   readonly url: string;
   readonly key: readonly string[];
   readonly orderBy: string;
+  /** Where the records are in an answer; absent where they are the answer itself. */
+  readonly records?: string | undefined;
 }
 
 /** What a resync's states have in common. */

@@ -38,11 +38,12 @@ export interface Admission {
 /** Whether two origins are one, or at least have the same fields. */
 export function sameIdentity(a: OriginIdentity, b: OriginIdentity, alsoUrl: boolean): boolean {
   return a.orderBy === b.orderBy && a.key.join("\0") === b.key.join("\0") &&
-    (!alsoUrl || a.url === b.url);
+    (!alsoUrl || (a.url === b.url && a.records === b.records));
 }
 
-function describe({ url, key, orderBy }: OriginIdentity): string {
-  return `${url} (key ${key.join(",")}, ordered by ${orderBy})`;
+function describe({ url, key, orderBy, records }: OriginIdentity): string {
+  const place = records === undefined ? "" : `, records in ${records}`;
+  return `${url} (key ${key.join(",")}, ordered by ${orderBy}${place})`;
 }
 
 /**
