@@ -65,14 +65,17 @@ export class Committer {
   #aloneUntil = -Infinity;
   #failure: LockstepError | null = null;
   readonly #freed = new Signal();
+  /** Operations ever submitted, and those of them that were sent: the rest waits in this order. */
+  #submitted = 0;
+  #sent = 0;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
   }
 
-  /** True when nothing is on its way. */
+  /** True when nothing is on its way, nor waits to be. */
   get isIdle(): boolean {
-    return this.#inFlight === 0;
+    return this.#inFlight === 0 && this.#sent === this.#submitted;
   }
 
   /** For how long the store has been busy without finishing anything, in milliseconds. */
@@ -81,7 +84,8 @@ export class Committer {
   }
 
   /**
-   * Sends an operation as soon as fewer than two are on their way, and returns then.
+   * Sends an operation as soon as fewer than two are on their way, and returns then. Of several that
+   * wait each is sent in its turn: a later one carries the table's later state.
    *
    * @param committed called when this one and all before it are durable, in order
    * @throws {LockstepError} when an earlier operation failed
@@ -90,8 +94,11 @@ export class Committer {
     operation: Operation,
     committed?: (versionstamp: string) => void | Promise<void>,
   ): Promise<void> {
-    const isFree = () => this.#inFlight < IN_FLIGHT;
-    while (!isFree()) await this.#freed.until(isFree);
+    const turn = this.#submitted++;
+    const isFree = () => turn === this.#sent && this.#inFlight < IN_FLIGHT;
+    if (!isFree()) await this.#freed.until(isFree);
+    this.#sent++;
+    this.#freed.notify();
     this.#check();
     if (this.#inFlight === 0) this.#movedAt = performance.now();
     this.#inFlight++;
@@ -100,14 +107,21 @@ export class Committer {
 
   /** Resolves when all that was submitted is durable; throws when some of it failed. */
   async idle(): Promise<void> {
-    await this.#last;
+    await this.#settled();
     this.#check();
   }
 
   /** Waits for what is on its way and forgets a failure, to start over. */
   async reset(): Promise<void> {
-    await this.#last;
+    await this.#settled();
     this.#failure = null;
+  }
+
+  /** Resolves when what was submitted by now has come to an end. */
+  async #settled(): Promise<void> {
+    const submitted = this.#submitted;
+    await this.#freed.until(() => this.#sent >= submitted);
+    await this.#last;
   }
 
   #check(): void {

@@ -84,7 +84,7 @@ export class AnswerWriter {
       },
       write: (batch) => this.#write(batch),
       close: () => this.flush(),
-      abort: () => this.abandon(),
+      abort: (reason) => this.abandon(reason),
     }, { highWaterMark: 1 });
   }
 
@@ -124,16 +124,22 @@ export class AnswerWriter {
     });
   }
 
-  /** Drops what is not on its way, and waits for what is. */
-  async abandon(): Promise<void> {
+  /**
+   * Drops what is not on its way, and waits for what is.
+   *
+   * @param reason what those fail with who wait for something that is dropped
+   */
+  async abandon(reason: unknown = new Error("abandoned")): Promise<void> {
     const isBusy = this.#current !== null;
+    // Nobody must take for complete what has lost a part.
+    if (isBusy || !this.#pending.empty) this.#failure ??= reason;
     this.#state = "closed";
     // It counts on rows that may never be written.
     if (isBusy) this.#table.counter = null;
     const dropped = this.#drop();
     this.#room.notify();
     // Where the pipe still runs, it would go on filling a window that nobody empties.
-    this.#controller?.error(new Error("abandoned"));
+    this.#controller?.error(reason);
     await this.#barrier(() => Promise.resolve()).catch(() => {});
     await dropped;
   }
@@ -161,6 +167,7 @@ export class AnswerWriter {
   async #write(batch: RowBatch): Promise<void> {
     await this.#mailbox.passed();
     this.#check();
+    if (this.#state === "closed") throw new Error("abandoned");
     if (batch.rows.length === 0 && batch.rejects.length === 0) return;
     this.#begin();
     const now = this.#table.clock.monotonic();
@@ -260,7 +267,7 @@ export class AnswerWriter {
       case "settle":
         return await this.#settle();
       case "barrier":
-        return await this.#mailbox.runBarrier(this.#failure);
+        return await this.#runBarrier();
       case "behind":
         this.#order.fellBehind();
         return this.#options.observer.behind();
@@ -269,6 +276,14 @@ export class AnswerWriter {
       case "wait":
         return await this.#mailbox.next(action.waitMs);
     }
+  }
+
+  async #runBarrier(): Promise<void> {
+    if (this.#state === "closed") {
+      // Nothing is settled any more: what was on its way may fail, and a commit behind it succeed.
+      await this.#table.committer.idle().catch((error: unknown) => this.#failure ??= error);
+    }
+    await this.#mailbox.runBarrier(this.#failure);
   }
 
   async #settle(): Promise<void> {

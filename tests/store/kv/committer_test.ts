@@ -58,6 +58,25 @@ Deno.test("however many submit at once, each is sent, two at a time, and none wa
   assert.equal(most, 2);
 });
 
+Deno.test("operations are sent in the order in which they were submitted, whoever waits", async () => {
+  const pauses = fc.array(fc.array(fc.nat(12), { minLength: 1, maxLength: 8 }), { minLength: 2 });
+  await fc.assert(
+    fc.asyncProperty(pauses, async (submitters) => {
+      using bench = await Bench.open();
+      let submitted = 0;
+      await Promise.all(submitters.map(async (ticks) => {
+        for (const tick of ticks) {
+          for (let i = 0; i < tick; i++) await Promise.resolve();
+          await bench.submit(submitted++);
+        }
+      }));
+      await bench.committer.idle();
+      assert.deepEqual(bench.told, Array.from({ length: submitted }, (_, number) => number));
+    }),
+    { numRuns: 30 },
+  );
+});
+
 Deno.test("whatever commits of others come between, all is stored and told once, in order", async () => {
   const property = fc.asyncProperty(
     fc.array(fc.boolean(), { maxLength: 20 }),

@@ -4,6 +4,7 @@ import type { Row } from "../../../src/protocol/record.ts";
 import { WindowLimits } from "../../../src/store/write/window_limits.ts";
 import { AnswerWriter } from "../../../src/store/write/answer_writer.ts";
 import { openStore, type Store } from "../../../src/store/kv/open_store.ts";
+import { TableReader } from "../../../src/store/read/table_reader.ts";
 import { Table } from "../../../src/store/table/table.ts";
 import type { Window } from "../../../src/store/write/window.ts";
 import { seededRandom } from "../../../scripts/origin/random.ts";
@@ -285,4 +286,51 @@ Deno.test("a file is given up with its window, when the sink is abandoned or a c
     assert.equal(filling.table.cursor, isFailing ? null : 1033);
     // The test's own resource check sees that no file stays open.
   }
+});
+
+Deno.test("what is cut off while it is said to be complete moves no cursor", async () => {
+  for (const sorted of [true, false]) {
+    await using store = await TempStore.create();
+    const rows = someRows(1, 1_000, sorted);
+    {
+      await using filling = await Filling.begin(store.path);
+      using held = new HeldCommits();
+      const writing = filling.write(rows).catch((error: unknown) => error);
+      const { sink, table } = filling;
+      await waitFor(() => sink.isBlocking, "the origin waits");
+      const caughtUp = assert.rejects(sink.caughtUp(), /connection reset/);
+      const abandoned = sink.abandon(new Error("connection reset"));
+      held.release();
+      await Promise.all([abandoned, caughtUp]);
+      assert.match(String(await writing), /connection reset/);
+      await assert.rejects(sink.caughtUp(), /connection reset/);
+      assert.equal(table.cursor, table.meta.cursor);
+    }
+    const kv = await store.open();
+    const { cursor } = await new TableReader(kv, "servers").meta() ?? {};
+    const stored = await rowsIn(kv, "servers");
+    // What has the cursor's own order comes again.
+    const covered = rows.filter(({ order }) => Number(order) < Number(cursor ?? 0));
+    for (const [name, row] of expected(covered)) {
+      assert.deepEqual(stored.get(name), row, `the cursor ${cursor} is ahead of ${name}`);
+    }
+  }
+});
+
+Deno.test("a commit that fails behind a cut-off answer lets no cursor pass", async () => {
+  await using store = await TempStore.create();
+  await using filling = await Filling.begin(store.path, { rows: 10_000 });
+  using held = new HeldCommits();
+  held.isFailing = true;
+  const { sink, table } = filling;
+  const writer = sink.writable().getWriter();
+  await writer.write(batchOf(someRows(1, 500, true)));
+  const flushed = assert.rejects(sink.flush());
+  await waitFor(() => !table.committer.isIdle, "a commit to be on its way");
+  const caughtUp = assert.rejects(sink.caughtUp());
+  const abandoned = sink.abandon();
+  held.release();
+  await Promise.all([abandoned, flushed, caughtUp]);
+  await writer.closed.catch(() => {});
+  assert.equal(table.cursor, null);
 });
