@@ -182,6 +182,7 @@ export class AnswerIngest {
     await this.#sink.caughtUp();
     const { rows: records } = this.reading;
     await resync.reached({ proof, records, isLinked: false }, this.#sink);
+    if (!journal.isLive) await this.#parts.table.assertReadable();
     journal.enter(resync.isHeld ? "held" : "caught-up");
   }
 }

@@ -7,6 +7,7 @@
 import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
+import { storeFault } from "../store/kv/store_error.ts";
 import { BEAT_MS } from "../store/table/lease.ts";
 import { type RequestName, takeRequests } from "../store/table/requests.ts";
 import type { Table } from "../store/table/table.ts";
@@ -22,6 +23,8 @@ export class Heartbeat {
   readonly #journal: StatusRecorder;
   readonly #clock: Clock;
   #beatAt: number;
+  /** Why what is written doesn't reach its readers; null while it does. */
+  #fault: LockstepError | null = null;
 
   constructor(table: Table, journal: StatusRecorder) {
     this.#table = table;
@@ -33,6 +36,11 @@ export class Heartbeat {
   /** False when a beat is overdue: the process hangs. */
   get isOnTime(): boolean {
     return this.#clock.monotonic() - this.#beatAt < HANGING_MS;
+  }
+
+  /** Whether what is written is in the files that readers open, as of the last beat. */
+  get isInPlace(): boolean {
+    return this.#fault === null;
   }
 
   /**
@@ -53,18 +61,24 @@ export class Heartbeat {
    *
    * @param stopped aborts when the program ends: what fails from then on is no news
    * @param asked told what another process asks for
+   * @param moved told when the store's files are no longer in place, and when they are again
    * @throws {LockstepError} `lease-lost`
    */
   async run(
     signal: AbortSignal,
     stopped: AbortSignal,
     asked: (name: RequestName) => void,
+    moved: () => void,
   ): Promise<void> {
     const table = this.#table;
     while (!signal.aborted) {
       await this.#clock.sleep(BEAT_MS, signal).catch(() => {});
       if (signal.aborted) return;
       this.#journal.metrics.sample();
+      this.#beatAt = this.#clock.monotonic();
+      if (this.#look()) moved();
+      // Into files that nobody finds, a sign of life says nothing.
+      if (this.#fault !== null) continue;
       try {
         await table.beat(this.#journal.lastContact);
         await this.#takeRequests(asked);
@@ -73,8 +87,22 @@ export class Heartbeat {
         if (stopped.aborted) return;
         log.warn("{table}: {message}", { table: table.name, message: messageOf(error) });
       }
-      this.#beatAt = this.#clock.monotonic();
     }
+  }
+
+  /** Looks whether the store's files are in place; true where that has changed. */
+  #look(): boolean {
+    const before = this.#fault;
+    try {
+      this.#table.store.files?.assertSame();
+      this.#fault = null;
+    } catch (error) {
+      this.#fault = storeFault(this.#table.store.path, error);
+    }
+    if (this.#fault !== null && this.#fault.message !== before?.message) {
+      this.#journal.report(this.#fault);
+    }
+    return (this.#fault === null) !== (before === null);
   }
 
   async #takeRequests(asked: (name: RequestName) => void): Promise<void> {

@@ -89,6 +89,7 @@ export class Loop implements Disposable {
     this.#interrupt = new AbortController();
     const stop = AbortSignal.any([signal, this.#interrupt.signal]);
     try {
+      table.store.files?.assertSame();
       if (this.#needsRecovery) await this.#recover();
       await resync.prepare();
       await this.#exchange(stop);

@@ -154,7 +154,7 @@ export class Replica {
     const ended = AbortSignal.any([signal, over.signal]);
     const { hooks } = this.#audience;
     const asked = (name: RequestName) => this.#asked(name);
-    const beating = this.#heartbeat.run(ended, signal, asked);
+    const beating = this.#heartbeat.run(ended, signal, asked, () => this.#loop.interrupt());
     const looping = this.#heartbeat.begin(asked).then(() => this.#loop.run(ended));
     const stopHooks = () => void hooks?.stop();
     signal.addEventListener("abort", stopHooks, { once: true });
@@ -180,12 +180,13 @@ export class Replica {
   }
 
   /**
-   * Whether the loop goes round, or has ended: false when a beat is overdue, or a commit doesn't
-   * come back.
+   * Whether the loop goes round, or has ended: false when a beat is overdue, a commit doesn't come
+   * back, or what is written is no longer where readers look for it.
    */
   isTurning(): boolean {
     const isStuck = this.#open.committer.waitingMs >= STUCK_MS;
-    return this.#ended.signal.aborted || (this.#heartbeat.isOnTime && !isStuck);
+    return this.#ended.signal.aborted ||
+      (this.#heartbeat.isOnTime && this.#heartbeat.isInPlace && !isStuck);
   }
 
   /** Starts a resync as soon as possible; rows stay readable meanwhile. */

@@ -6,6 +6,7 @@
 
 import { dirname, resolve } from "node:path";
 import { LockstepError } from "../../protocol/errors.ts";
+import { StoreFiles } from "./store_files.ts";
 import { storeFault } from "./store_error.ts";
 import { LAYOUT_VERSION, layoutKey } from "./keys.ts";
 import { retryWhileLocked } from "./retry_locked.ts";
@@ -26,6 +27,8 @@ export interface Store {
   readonly writer: Deno.Kv;
   /** A connection of its own, so that reads don't queue behind commits. */
   readonly reader: Deno.Kv;
+  /** Which files it is; null where it is none. */
+  readonly files: StoreFiles | null;
   /** Bytes on disk; null where there is no file. */
   size(): number | null;
   close(): void;
@@ -176,6 +179,7 @@ async function tryOpen(file: string, options: OpenOptions): Promise<Store> {
       path: file,
       writer,
       reader,
+      files: file === ":memory:" ? null : new StoreFiles(file),
       size: () => file === ":memory:" ? null : fileBytes(file),
       close: () => handles.splice(0).forEach((kv) => kv.close()),
     };

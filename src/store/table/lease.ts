@@ -205,6 +205,12 @@ export class Lease {
     return (await operation.commit()).ok;
   }
 
+  /** Whether a connection sees a sign of life of ours. */
+  async isSeenBy(kv: Deno.Kv): Promise<boolean> {
+    const { value } = await kv.get<Beat>(beatKey(this.#table));
+    return value?.id === this.holder.id;
+  }
+
   /** Adds a sign of life to an operation. */
   sign(operation: Operation, now: number): void {
     const beat: Beat = { id: this.holder.id, time: now };

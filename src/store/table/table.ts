@@ -304,6 +304,29 @@ export class Table {
     });
   }
 
+  /**
+   * What is written is what readers see: they find our sign of life by a connection of their own.
+   *
+   * @throws {LockstepError} `store`, saying what is wrong
+   */
+  async assertReadable(): Promise<void> {
+    const { files, path } = this.store;
+    if (files === null) return;
+    files.assertSame();
+    const isSeen = await retryWhileLocked(async () => {
+      using kv = await Deno.openKv(path);
+      return await this.#lease.isSeenBy(kv);
+    }).catch((error: unknown) => {
+      throw storeFault(path, error);
+    });
+    if (isSeen) return;
+    throw new LockstepError(`what is written to the store ${path} isn't there for its readers`, {
+      kind: "store",
+      retry: "slow",
+      hint: `restart this process: it goes on with what is at ${path}`,
+    });
+  }
+
   /** Begins to remove a change index that is kept no longer. */
   async #dropIndex(): Promise<void> {
     const prefix = changePrefix(this.name);
