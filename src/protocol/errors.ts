@@ -24,6 +24,7 @@ export type ErrorKind =
   | "lease-held"
   | "lease-lost"
   | "store"
+  | "store-access"
   | "store-full"
   | "callback"
   | "held";

@@ -38,10 +38,12 @@ export async function statusCommand({ values }: Settled): Promise<number> {
   try {
     return await fromStore(values);
   } catch (error) {
-    if (!(error instanceof LockstepError) || error.kind !== "store") throw error;
-    // Without a store there is nothing that could run on it.
+    if (!(error instanceof LockstepError) || !error.kind.startsWith("store")) {
+      throw error;
+    }
     writeError(`${printable(error.message)}; ${error.hint}\n`);
-    return NOT_RUNNING;
+    // Without a store there is nothing that could run on it; of one that can't be read, who knows.
+    return error.kind === "store-access" ? NOT_LIVE : NOT_RUNNING;
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { dirname, resolve } from "node:path";
 import { LockstepError } from "../../protocol/errors.ts";
+import { accessFault } from "./store_access.ts";
 import { StoreFiles } from "./store_files.ts";
 import { storeFault } from "./store_error.ts";
 import { LAYOUT_VERSION, layoutKey } from "./keys.ts";
@@ -56,10 +57,12 @@ export function storeFile(path: string): string {
   return resolve(isFolder ? `${path}/replica.kv` : path);
 }
 
+/** A file that this user may not look at is none that isn't there. */
 function exists(path: string): boolean {
   try {
     return Deno.statSync(path).size > 0;
-  } catch {
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) throw error;
     return false;
   }
 }
@@ -146,7 +149,7 @@ export async function openStore(path: string, options: OpenOptions = {}): Promis
     // Processes that start on a fresh file together are in each other's way while each sets it up.
     return await retryWhileLocked(() => tryOpen(file, options));
   } catch (error) {
-    throw storeFault(file, error);
+    throw accessFault(file, error, options.readOnly ?? false) ?? storeFault(file, error);
   }
 }
 
