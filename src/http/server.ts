@@ -4,16 +4,19 @@
  * @module
  */
 
+import type { Server } from "node:http";
 import type { Hono } from "hono";
-import { StreamCutError } from "../base/stream_cut_error.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
+import { freeDescriptors } from "../base/descriptors.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import { isIpLiteral, isLoopback, parseAddress, type TcpAddress, urlHost } from "./address.ts";
+import { Admission, LOOK_FOR, LOOK_FOR_MORE, neededDescriptors, quotasOf } from "./admission.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import type { HttpHost } from "./host.ts";
+import { Listener, type ListenerOptions, listening } from "./listener.ts";
 import { exportMetrics } from "./telemetry.ts";
 import { TokenFile } from "./token.ts";
-import { claimSocket, secureSocket, unusableSocket } from "./unix_socket.ts";
+import { bindSocket } from "./unix_socket.ts";
 
 /** Where the status server listens, and for whom. */
 export interface StatusServerOptions {
@@ -45,13 +48,6 @@ export interface StatusServer {
   readonly openStreams: number;
   /** Ends event streams, lets requests under way finish for two seconds, then closes. Never hangs. */
   close(): Promise<void>;
-}
-
-/** What both kinds of listeners are started with. */
-interface Common {
-  readonly signal: AbortSignal;
-  readonly onListen: () => void;
-  readonly onError: (error: unknown) => Response;
 }
 
 /** How long requests under way may take when the server closes. */
@@ -102,58 +98,48 @@ export async function startStatusServer(
   if (options.maxStalenessMs !== undefined) appOptions.maxStalenessMs = options.maxStalenessMs;
   if (options.onError !== undefined) appOptions.onError = options.onError;
   if (options.maxStreams !== undefined) appOptions.maxStreams = options.maxStreams;
+  const free = freeDescriptors(LOOK_FOR);
+  let isKnown = free < LOOK_FOR;
+  const quotas = quotasOf(free, host.tables.size);
+  if (quotas === null) throw tooFewDescriptors(host.tables.size);
   const app = createApp(host, appOptions, options.mount);
 
-  const abort = new AbortController();
-  const common: Common = {
-    signal: abort.signal,
-    onListen: () => {},
-    // Only a body that breaks while it is sent comes here; a handler answers for itself.
-    onError: (error) => {
-      if (!(error instanceof StreamCutError) && error instanceof Error) options.onError?.(error);
-      return new Response(null, { status: 500 });
+  const admission = new Admission(quotas, () => clock.monotonic());
+  const serving = {
+    clock,
+    admission,
+    handle: (request: Request) => app.fetch(request),
+    onError: (error: Error) => options.onError?.(error),
+    onCrowded: () => {
+      // There may be more descriptors than were looked for at first.
+      if (isKnown) return;
+      isKnown = true;
+      const all = freeDescriptors(LOOK_FOR_MORE) + listener.connections;
+      admission.quotas = quotasOf(all, host.tables.size) ?? admission.quotas;
     },
   };
-  const underWay = new Set<Promise<void>>();
-  let closing: Promise<void> | null = null;
-  const handler = (request: Request, info: Deno.ServeHandlerInfo<Deno.Addr>) => {
-    if (closing !== null) return new Response("closing\n", { status: 503 });
-    const sent = info.completed.catch(() => {}).then(() => void underWay.delete(sent));
-    underWay.add(sent);
-    return app.fetch(request);
-  };
-  let server: Deno.HttpServer<Deno.Addr>;
   let url: string;
+  let listener: Listener;
   if (address.kind === "unix") {
-    await claimSocket(address.path);
-    try {
-      server = Deno.serve({ ...common, path: address.path }, handler);
-    } catch (cause) {
-      throw unusableSocket(address.path, cause);
-    }
-    await secureSocket(address.path);
+    listener = await Listener.open((server) => bindSocket(server, address.path), serving);
     url = `unix:${address.path}`;
   } else {
-    const tcp = serveTcp(address, options.explicit, common, handler);
-    server = tcp;
-    url = `http://${urlHost(browsable(address.hostname), tcp.addr.port)}/`;
+    const bound = await listenOnPort(address, options.explicit, serving);
+    listener = bound.listener;
+    url = `http://${urlHost(browsable(address.hostname), bound.port())}/`;
   }
 
+  const abort = new AbortController();
   const stopExport = exportMetrics(() => host.status());
   const sampling = keepSampling(host, clock, abort.signal);
 
-  // `server.shutdown()` waits for ever for a client that doesn't read, and can't be cut short by
-  // an abort: so the wait for requests under way is our own, and the abort ends whatever is left.
+  let closing: Promise<void> | null = null;
   const close = async () => {
     app.close();
-    const patience = new AbortController();
-    const late = clock.sleep(CLOSE_MS, patience.signal).catch(() => {});
-    await Promise.race([Promise.all(underWay), late]);
-    patience.abort();
-    await late;
+    await listener.close(CLOSE_MS);
     stopExport();
     abort.abort();
-    await Promise.all([server.finished, sampling]);
+    await sampling;
     if (address.kind === "unix") await Deno.remove(address.path).catch(() => {});
   };
   return {
@@ -165,18 +151,29 @@ export async function startStatusServer(
   };
 }
 
-function serveTcp(
-  address: TcpAddress,
+/** A listener on a port, and which it is. */
+async function listenOnPort(
+  { hostname, port: asked }: TcpAddress,
   explicit: boolean,
-  common: Common,
-  handler: Deno.ServeHandler,
-): Deno.HttpServer<Deno.NetAddr> {
-  const { hostname, port } = address;
+  options: ListenerOptions,
+): Promise<{ listener: Listener; port: () => number }> {
+  let port = asked;
+  const bind = async (server: Server) => {
+    await listening(server, () => server.listen(port, hostname));
+    const address = server.address();
+    // A server that comes back is found where it was.
+    if (address !== null && typeof address === "object") port = address.port;
+    return { hostname: browsable(hostname), port };
+  };
+  const open = async () => ({ listener: await Listener.open(bind, options), port: () => port });
   try {
-    return Deno.serve({ ...common, hostname, port }, handler);
+    return await open();
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.AddrInUse)) throw unusable(address, cause);
-    if (!explicit) return Deno.serve({ ...common, hostname, port: 0 }, handler);
+    if (codeOf(cause) !== "EADDRINUSE") throw unusable(hostname, asked, cause);
+    if (!explicit) {
+      port = 0;
+      return await open();
+    }
     throw new LockstepError(`the status address ${urlHost(hostname, port)} is taken`, {
       kind: "usage",
       retry: "never",
@@ -186,9 +183,23 @@ function serveTcp(
   }
 }
 
-function unusable(address: TcpAddress, cause: unknown): LockstepError {
+/** The system's name of an error. */
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error ? (error as Error & { code?: string }).code : undefined;
+}
+
+function tooFewDescriptors(tables: number): LockstepError {
+  return new LockstepError("too few files may be open at once for a status server", {
+    kind: "usage",
+    retry: "never",
+    hint: `allow at least ${neededDescriptors(tables)} more (ulimit -n; LimitNOFILE= in a unit), ` +
+      "or give --no-status",
+  });
+}
+
+function unusable(hostname: string, port: number, cause: unknown): LockstepError {
   return new LockstepError(
-    `can't listen on ${urlHost(address.hostname, address.port)}: ${
+    `can't listen on ${urlHost(hostname, port)}: ${
       cause instanceof Error ? cause.message : String(cause)
     }`,
     {

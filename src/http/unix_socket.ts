@@ -4,7 +4,10 @@
  * @module
  */
 
+import { dirname } from "node:path";
+import type { Server } from "node:http";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
+import { listening, type Reach } from "./listener.ts";
 
 /**
  * Makes the path free to listen on: removes a socket that nobody answers on.
@@ -29,14 +32,27 @@ export async function claimSocket(path: string): Promise<void> {
   throw taken(path, "is in use by a running program");
 }
 
-/** What is said where no socket can be made at the path. */
-export function unusableSocket(path: string, cause: unknown): LockstepError {
-  return taken(path, `can't be made: ${messageOf(cause)}`, cause);
-}
-
-/** Lets only this user, and its group, connect. */
-export async function secureSocket(path: string): Promise<void> {
-  await Deno.chmod(path, 0o660);
+/**
+ * Lets a server listen on a socket that only this user, and its group, may connect to: made in a
+ * folder that nobody else may enter, and moved to its place when it has its mode.
+ *
+ * @throws {LockstepError} of kind `usage` where it can't be made
+ */
+export async function bindSocket(server: Server, path: string): Promise<Reach> {
+  await claimSocket(path);
+  let folder: string | null = null;
+  try {
+    folder = await Deno.makeTempDir({ dir: dirname(path), prefix: ".s" });
+    const made = `${folder}/s`;
+    await listening(server, () => server.listen(made));
+    await Deno.chmod(made, 0o660);
+    await Deno.rename(made, path);
+    return { transport: "unix", path };
+  } catch (cause) {
+    throw taken(path, `can't be made: ${messageOf(cause)}`, cause);
+  } finally {
+    if (folder !== null) await Deno.remove(folder, { recursive: true }).catch(() => {});
+  }
 }
 
 function taken(path: string, what: string, cause?: unknown): LockstepError {

@@ -5,6 +5,7 @@
  */
 
 import type { Hono } from "hono";
+import { checkDescriptors } from "../../base/descriptors.ts";
 import { logger } from "../../base/log.ts";
 import { LockstepError, messageOf } from "../../protocol/errors.ts";
 import { replicate, type Replicator } from "../../replica/replicator.ts";
@@ -41,6 +42,7 @@ async function run(
   screen: ConsoleReporter,
   signal: AbortSignal,
 ): Promise<void> {
+  checkDescriptors(settings.replicator.sources?.length ?? 1);
   // Nothing else starts a program, and what isn't allowed can't be misused.
   if (settings.hooks.onChange === null) await Deno.permissions.revoke({ name: "run" });
   const place = settings.status === null ? null : statusPlace(settings.status);

@@ -90,6 +90,8 @@ export function unitText(given: readonly TypedOption[], options: UnitOptions = {
     `ExecStart=${commandLine(options.executable ?? EXECUTABLE, needs.words)}`,
     `EnvironmentFile=${optional ? "-" : ""}${environmentFile}`,
     ...needs.credentials,
+    "# The status page takes as many connections as this allows.",
+    "LimitNOFILE=65536",
     "",
     ...folders(needs),
     "",

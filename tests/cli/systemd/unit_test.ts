@@ -158,6 +158,10 @@ for (const [what, line, template] of CASES) {
   });
 }
 
+Deno.test("the unit allows for thousands of connections", () => {
+  assert.match(unitText(given("--url http://origin/servers")), /^LimitNOFILE=65536$/m);
+});
+
 async function analyze(...args: string[]) {
   const { code, stdout, stderr } = await runTool("systemd-analyze", args);
   return { code, text: stdout + stderr };
