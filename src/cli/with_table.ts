@@ -19,7 +19,7 @@ export async function withStore<T>(
   if (path === ":memory:") {
     throw new UsageError("--kv :memory: is in the memory of another process; ask its status page");
   }
-  const store = await openStore(path, { readOnly: true });
+  const store = await openStore(path, { readOnly: true, tokenFile: values.kvTokenFile });
   try {
     return await work(store);
   } finally {

@@ -8,20 +8,21 @@ import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import { storeFault } from "../store/kv/store_error.ts";
-import { BEAT_MS } from "../store/table/lease.ts";
+import { leaseTimes } from "../store/table/lease.ts";
 import { type RequestName, takeRequests } from "../store/table/requests.ts";
 import type { Table } from "../store/table/table.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
 
 const log = logger("replica");
 
-/** A loop that gave no sign for so long hangs: six missed beats. */
-const HANGING_MS = 6 * BEAT_MS;
+/** A loop that missed so many beats hangs. */
+const HANGING_BEATS = 6;
 
 export class Heartbeat {
   readonly #table: Table;
   readonly #journal: StatusRecorder;
   readonly #clock: Clock;
+  readonly #beatMs: number;
   #beatAt: number;
   /** Why what is written doesn't reach its readers; null while it does. */
   #fault: LockstepError | null = null;
@@ -30,12 +31,13 @@ export class Heartbeat {
     this.#table = table;
     this.#journal = journal;
     this.#clock = table.clock;
+    this.#beatMs = leaseTimes(table.store.kind).beatMs;
     this.#beatAt = table.clock.monotonic();
   }
 
   /** False when a beat is overdue: the process hangs. */
   get isOnTime(): boolean {
-    return this.#clock.monotonic() - this.#beatAt < HANGING_MS;
+    return this.#clock.monotonic() - this.#beatAt < HANGING_BEATS * this.#beatMs;
   }
 
   /** Whether what is written is in the files that readers open, as of the last beat. */
@@ -72,7 +74,7 @@ export class Heartbeat {
   ): Promise<void> {
     const table = this.#table;
     while (!signal.aborted) {
-      await this.#clock.sleep(BEAT_MS, signal).catch(() => {});
+      await this.#clock.sleep(this.#beatMs, signal).catch(() => {});
       if (signal.aborted) return;
       this.#journal.metrics.sample();
       this.#beatAt = this.#clock.monotonic();

@@ -27,8 +27,10 @@ export interface ReplicatorOptions {
   readonly table?: string;
   /** Several tables, instead of `url`. */
   readonly sources?: readonly SourceOptions[];
-  /** The store: a file, a folder, or `:memory:`. */
+  /** The store: a file, a folder, `:memory:`, or the `https://` address of a KV Connect server. */
   readonly kv: string;
+  /** A file with a remote store's access token; default the variable `DENO_KV_ACCESS_TOKEN`. */
+  readonly kvTokenFile?: string;
   /** Key field(s); default `["id"]`. */
   readonly key?: readonly string[];
   /** Order field; default `updated_at`. */

@@ -18,6 +18,8 @@ import { type ChangesOptions, type FollowedChange, followTable } from "./changes
 export interface OpenReplicaOptions {
   /** The store: a file, or a folder with `replica.kv` in it. */
   readonly kv: string;
+  /** A file with a remote store's access token; default the variable `DENO_KV_ACCESS_TOKEN`. */
+  readonly kvTokenFile?: string;
   /** The table's name. */
   readonly table: string;
 }
@@ -196,7 +198,9 @@ function missing(table: string, path: string): LockstepError {
  * await origin.shutdown();
  * ```
  */
-export async function openReplica({ kv, table }: OpenReplicaOptions): Promise<ReplicaReader> {
+export async function openReplica(
+  { kv, kvTokenFile, table }: OpenReplicaOptions,
+): Promise<ReplicaReader> {
   if (kv === ":memory:") {
     throw new LockstepError("a :memory: store can only be read by the replicator that made it", {
       kind: "usage",
@@ -204,7 +208,7 @@ export async function openReplica({ kv, table }: OpenReplicaOptions): Promise<Re
       hint: "use replicator.tables.get(TABLE), or a file",
     });
   }
-  const store = await openStore(kv, { readOnly: true });
+  const store = await openStore(kv, { readOnly: true, tokenFile: kvTokenFile });
   try {
     const reader = new ReplicaReader(store, table);
     await reader.status();

@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { Backoff } from "../base/backoff.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
@@ -13,6 +14,7 @@ import { type Order, parseOrder } from "../protocol/cursor.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import { DEFAULT_SHAPE, type RecordShape } from "../protocol/record.ts";
 import { SYSTEM } from "../store/kv/keys.ts";
+import { isRemote } from "../store/kv/remote_store.ts";
 import { openStore, type Store } from "../store/kv/open_store.ts";
 import type { ReplicaConfig } from "./config.ts";
 import { hooksOf } from "./hooks/hook_options.ts";
@@ -179,6 +181,23 @@ function logEnd(table: string, error: unknown): void {
   });
 }
 
+/** Opens the store; a remote one that can't be reached is tried again, like an origin. */
+async function openReachable(options: ReplicatorOptions, clock: Clock): Promise<Store> {
+  const { kv, kvTokenFile: tokenFile, signal } = options;
+  const backoff = new Backoff(clock);
+  for (;;) {
+    try {
+      return await openStore(kv, { tokenFile });
+    } catch (error) {
+      const isPassing = isRemote(kv) && error instanceof LockstepError && error.retry !== "never";
+      if (!isPassing || options.once || signal?.aborted) throw error;
+      const waitMs = backoff.failed(error);
+      log.warn("{message}; {hint}", { message: error.message, hint: error.hint });
+      await clock.sleep(waitMs, signal);
+    }
+  }
+}
+
 /**
  * Starts to replicate. Returns once the store is open and every table is ours.
  *
@@ -227,7 +246,7 @@ export async function replicate(options: ReplicatorOptions): Promise<Replicator>
   if (names.size < configs.length) {
     throw usage("two URLs name the same table", "name the tables: --url TABLE=URL");
   }
-  const store = await openStore(options.kv);
+  const store = await openReachable(options, clock);
   const replicas: Replica[] = [];
   const stop = new AbortController();
   try {

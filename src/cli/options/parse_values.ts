@@ -84,10 +84,8 @@ export function path(text: string): string {
 
 /** `--kv`: a file, a folder, or `:memory:`. */
 export function storePath(text: string): string {
-  if (/^https?:/i.test(text)) {
-    throw new Error(
-      `${quote(text)} is a KV Connect address, which is not supported yet; give a file or a folder`,
-    );
+  if (/^https?:/i.test(text) && !URL.canParse(text)) {
+    throw new Error(`${quote(text)} is no address; give https://HOST/…, a file, or a folder`);
   }
   return path(text);
 }

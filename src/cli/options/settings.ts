@@ -85,6 +85,7 @@ function replicatorOptions(
     feed: values.feed,
     strict: values.strict,
     ...present({
+      kvTokenFile: values.kvTokenFile,
       key: values.key,
       orderBy: values.orderBy,
       deletedBy: values.deletedBy,

@@ -144,8 +144,15 @@ const store = {
     "PATH",
     storePath,
     "The Deno KV store: a file; `replica.kv` inside an existing directory (or a path that ends " +
-      "in `/`); or `:memory:`.",
+      "in `/`); `:memory:`; or the `https://` address of a KV Connect server.",
     { default: "./state", completes: "file" },
+  ),
+  kvTokenFile: value(
+    "kv-token-file",
+    "FILE",
+    path,
+    "A file with the access token of a remote store, read again when the old one is refused.",
+    { otherwise: "`DENO_KV_ACCESS_TOKEN`", completes: "file" },
   ),
   resync: flag(
     "resync",

@@ -20,7 +20,7 @@ import {
   unpackPage,
 } from "./entry.ts";
 import type { ChangeRun } from "./manifest_state.ts";
-import type { Committer } from "../kv/committer.ts";
+import type { OperationQueue } from "../kv/committer.ts";
 import { changeLogPrefix, changePageKey, changePagePrefix } from "../kv/keys.ts";
 import type { TableMeta } from "../kv/stored_values.ts";
 import type { Operation } from "../kv/operation.ts";
@@ -32,7 +32,7 @@ export interface IndexedTable {
   readonly shape: RecordShape;
   readonly store: Store;
   readonly clock: Clock;
-  readonly committer: Committer;
+  readonly committer: OperationQueue;
   /** As it will be: rows, or an estimate; the cursor; the resync that is under way. */
   readonly meta: Pick<TableMeta, "rows" | "cursor" | "resync">;
   /** The durable cursor. */

@@ -52,7 +52,32 @@ export interface CommitterOptions {
   readonly onCommit: (milliseconds: number) => void;
 }
 
-export class Committer {
+/** What sends operations to a store, in order, and tells when they are durable. */
+export interface OperationQueue {
+  /** Whether operations are applied in the order in which they are submitted, signed or not. */
+  readonly isOrdered: boolean;
+  /** True when nothing is on its way. */
+  readonly isIdle: boolean;
+  /** For how long the store has been busy without finishing anything, in milliseconds. */
+  readonly waitingMs: number;
+  /**
+   * Sends an operation as soon as there is room for it, and returns then.
+   *
+   * @param committed called when this one and all before it are durable, in order
+   * @throws {LockstepError} when an earlier operation failed
+   */
+  submit(
+    operation: Operation,
+    committed?: (versionstamp: string) => void | Promise<void>,
+  ): Promise<void>;
+  /** Resolves when all that was submitted is durable; throws when some of it failed. */
+  idle(): Promise<void>;
+  /** Waits for what is on its way and forgets a failure, to start over. */
+  reset(): Promise<void>;
+}
+
+export class Committer implements OperationQueue {
+  readonly isOrdered = true;
   readonly #options: CommitterOptions;
   #inFlight = 0;
   /** When an operation was last sent to an idle store, or came back from a busy one. */

@@ -12,7 +12,7 @@
 
 import { deserialize, serialize } from "node:v8";
 import type { JsonObject, Key } from "../../protocol/record.ts";
-import type { Committer } from "./committer.ts";
+import type { OperationQueue } from "./committer.ts";
 import { partEntryKey, partEntryPrefix, partKey, rowKey } from "./keys.ts";
 import { MAX_VALUE_BYTES, serializedBound } from "./limits.ts";
 import type { Operation } from "./operation.ts";
@@ -33,7 +33,7 @@ export interface Directory {
 interface PartTable {
   readonly name: string;
   readonly store: { readonly writer: Deno.Kv };
-  readonly committer: Committer;
+  readonly committer: OperationQueue;
   operation(): Operation;
 }
 
@@ -78,6 +78,8 @@ export async function writeParts(
     operation.set(partKey(table.name, version, number), part, part.length);
   }
   await table.committer.submit(operation);
+  // The row that names them must not be there before them.
+  if (!table.committer.isOrdered) await table.committer.idle();
   return new Map<string, string | number>([["version", version], ["parts", parts]]);
 }
 

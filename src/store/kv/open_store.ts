@@ -8,6 +8,8 @@ import { dirname, resolve } from "node:path";
 import { LockstepError } from "../../protocol/errors.ts";
 import { accessFault } from "./store_access.ts";
 import { StoreFiles } from "./store_files.ts";
+import { RemoteKv } from "./remote_kv.ts";
+import { isRemote, openRemote, remoteFault, remoteName } from "./remote_store.ts";
 import { storeFault } from "./store_error.ts";
 import { LAYOUT_VERSION, layoutKey } from "./keys.ts";
 import { retryWhileLocked } from "./retry_locked.ts";
@@ -21,12 +23,16 @@ import { retryWhileLocked } from "./retry_locked.ts";
  */
 const PAGE_BYTES = 8192;
 
+/** What kind of store it is: a file, one in this process's memory, or one behind KV Connect. */
+export type StoreKind = "file" | "memory" | "remote";
+
 /** An open store. */
 export interface Store {
-  /** The file, absolute; `:memory:` for none. */
+  readonly kind: StoreKind;
+  /** The file, absolute; `:memory:` for none; a remote store's address without secrets. */
   readonly path: string;
   readonly writer: Deno.Kv;
-  /** A connection of its own, so that reads don't queue behind commits. */
+  /** A connection of its own, so that reads don't queue behind commits; a remote store's only one. */
   readonly reader: Deno.Kv;
   /** Which files it is; null where it is none. */
   readonly files: StoreFiles | null;
@@ -41,13 +47,7 @@ export interface Store {
  */
 export function storeFile(path: string): string {
   if (path === ":memory:") return path;
-  if (/^https?:/i.test(path)) {
-    throw new LockstepError(`--kv ${path}: KV Connect addresses are not supported yet`, {
-      kind: "usage",
-      retry: "never",
-      hint: "name a file or a folder",
-    });
-  }
+  if (isRemote(path)) return remoteName(path);
   let isFolder = path.endsWith("/");
   try {
     isFolder ||= Deno.statSync(path).isDirectory;
@@ -135,6 +135,8 @@ async function checkLayout(kv: Deno.Kv, path: string, readOnly: boolean): Promis
 export interface OpenOptions {
   /** Only read: the file must exist, and nothing is written. */
   readonly readOnly?: boolean;
+  /** The file with a remote store's access token; default `DENO_KV_ACCESS_TOKEN`. */
+  readonly tokenFile?: string | undefined;
 }
 
 /**
@@ -144,6 +146,7 @@ export interface OpenOptions {
  * of a newer version.
  */
 export async function openStore(path: string, options: OpenOptions = {}): Promise<Store> {
+  if (isRemote(path)) return await openRemoteStore(path, options);
   const file = storeFile(path);
   try {
     // Processes that start on a fresh file together are in each other's way while each sets it up.
@@ -179,6 +182,7 @@ async function tryOpen(file: string, options: OpenOptions): Promise<Store> {
       await reader.get(layoutKey);
     }
     return {
+      kind: file === ":memory:" ? "memory" : "file",
       path: file,
       writer,
       reader,
@@ -190,6 +194,27 @@ async function tryOpen(file: string, options: OpenOptions): Promise<Store> {
     handles.forEach((kv) => kv.close());
     throw error;
   }
+}
+
+async function openRemoteStore(path: string, options: OpenOptions): Promise<Store> {
+  const open = () => openRemote(path, options.tokenFile ?? null);
+  const kv = new RemoteKv(await open(), open);
+  const name = remoteName(path);
+  try {
+    await checkLayout(kv, name, options.readOnly ?? false);
+  } catch (error) {
+    kv.close();
+    throw remoteFault(path, error);
+  }
+  return {
+    kind: "remote",
+    path: name,
+    files: null,
+    writer: kv,
+    reader: kv,
+    size: () => null,
+    close: () => kv.close(),
+  };
 }
 
 /** The database and its write-ahead log. */

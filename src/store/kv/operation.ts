@@ -31,9 +31,21 @@ export class Operation {
   #mutations = 0;
   #bytes = 0;
   #setKeyBytes = 0;
+  #signature: string | null = null;
+  #hasEpoch = false;
 
   constructor(kv: Deno.Kv, fence: Fence) {
     this.#atomic = kv.atomic().check({ key: fence.key, versionstamp: fence.versionstamp });
+  }
+
+  /** The id that it writes into the cursor's entry; null where it writes none. */
+  get signature(): string | null {
+    return this.#signature;
+  }
+
+  /** It writes the cursor's entry, with an id by which that is known to be its work. */
+  sign(signature: string): void {
+    this.#signature = signature;
   }
 
   /** True before the first mutation. */
@@ -61,6 +73,18 @@ export class Operation {
     this.#mutations++;
     this.#bytes += keyBytes(key);
     this.#atomic.delete(key);
+  }
+
+  /**
+   * Sends it once to a remote store.
+   *
+   * @param key the cursor's entry
+   * @param epoch the version that it has to have
+   */
+  attemptAt(key: Deno.KvKey, epoch: string | null): Promise<CommitOutcome> {
+    if (!this.#hasEpoch) this.#atomic.check({ key, versionstamp: epoch });
+    this.#hasEpoch = true;
+    return this.#atomic.commit();
   }
 
   /** Sends it once; what another commit is in the way of fails (`isLocked`), and may be sent again. */

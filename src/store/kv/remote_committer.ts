@@ -25,9 +25,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { LockstepError, messageOf } from "../../protocol/errors.ts";
 import type { CommitOutcome } from "./operation.ts";
-
-/** A request that isn't answered within this time counts as uncertain: Deno's client has no bound. */
-export const REMOTE_DEADLINE_MS = 30_000;
+import { inTime, REMOTE_DEADLINE_MS } from "./remote_kv.ts";
 
 /** An uncertain operation is sent so often; with their pauses about two minutes. */
 const MOST_ATTEMPTS = 8;
@@ -53,9 +51,10 @@ export interface RemoteOperation {
   /**
    * Sends it once.
    *
-   * @param epoch the version that the cursor's entry has to have
+   * @param key the cursor's entry
+   * @param epoch the version that it has to have
    */
-  attemptAt(epoch: string | null): Promise<CommitOutcome>;
+  attemptAt(key: Deno.KvKey, epoch: string | null): Promise<CommitOutcome>;
 }
 
 /** The cursor's entry as it is stored. */
@@ -73,7 +72,9 @@ export interface RemoteCommitterOptions {
   readonly clock: Clock;
   /** Told of every commit: how long it took, in milliseconds. */
   readonly onCommit: (milliseconds: number) => void;
-  /** Reads the cursor's entry. */
+  /** The cursor's entry. */
+  readonly entryKey: Deno.KvKey;
+  /** Reads it. */
   readonly readEntry: () => Promise<SignedEntry>;
   /** A store's failure in the operator's words. */
   readonly fault: (error: unknown) => LockstepError;
@@ -81,12 +82,8 @@ export interface RemoteCommitterOptions {
   readonly deadlineMs?: number;
 }
 
-/** Nothing was heard of a request in time. */
-class NoAnswer extends Error {
-  override name = "NoAnswer";
-}
-
 export class RemoteCommitter {
+  readonly isOrdered = false;
   readonly #options: RemoteCommitterOptions;
   readonly #flights = new Set<Promise<void>>();
   /** Those who submit are served in their order. */
@@ -196,7 +193,7 @@ export class RemoteCommitter {
       const began = performance.now();
       let outcome: CommitOutcome | null = null;
       try {
-        outcome = await this.#inTime(operation.attemptAt(epoch));
+        outcome = await this.#inTime(operation.attemptAt(this.#options.entryKey, epoch));
       } catch (error) {
         if (attempts === MOST_ATTEMPTS || !isUncertain(error)) throw error;
       }
@@ -237,19 +234,9 @@ export class RemoteCommitter {
     );
   }
 
-  async #inTime<T>(work: Promise<T>): Promise<T> {
-    const deadlineMs = this.#options.deadlineMs ?? REMOTE_DEADLINE_MS;
-    const over = new AbortController();
-    const late = this.#options.clock.sleep(deadlineMs, over.signal).then(() => {
-      throw new NoAnswer(`no answer within ${deadlineMs / 1000} s`);
-    });
-    try {
-      return await Promise.race([work, late]);
-    } finally {
-      over.abort();
-      late.catch(() => {});
-      work.catch(() => {});
-    }
+  #inTime<T>(work: Promise<T>): Promise<T> {
+    const { clock, deadlineMs = REMOTE_DEADLINE_MS } = this.#options;
+    return inTime(work, deadlineMs, clock);
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isRemote, remoteFault } from "./remote_store.ts";
 import { LockstepError, messageOf } from "../../protocol/errors.ts";
 
 const FULL = /disk is full|no transaction is active|ENOSPC|No space left|File too large/i;
@@ -20,6 +21,7 @@ export function isLocked(error: unknown): boolean {
 /** A store failure as a {@linkcode LockstepError} that names the path and the next step. */
 export function storeFault(path: string, error: unknown): LockstepError {
   if (error instanceof LockstepError) return error;
+  if (isRemote(path)) return remoteFault(path, error);
   const text = messageOf(error);
   const fault = (kind: "store" | "store-full", retry: "soon" | "slow", hint: string) =>
     new LockstepError(`the store ${path} failed: ${text}`, { kind, retry, hint, cause: error });

@@ -119,6 +119,8 @@ export interface TableMeta {
   /** The origin was seen to send records out of order: its cursor moves at the answer's end only. */
   readonly unsorted: boolean;
   readonly resync: ResyncMark | null;
+  /** In a remote store: the id of the operation that wrote this. */
+  readonly operation?: string;
   /** The generation of the origin's feed that the rows are from; null where it tells none. */
   readonly generation?: string | null;
 }

@@ -10,11 +10,12 @@ import { LockstepError } from "../../protocol/errors.ts";
 import type { RecordShape } from "../../protocol/record.ts";
 import { ChangeIndex } from "../change_index/index.ts";
 import { dropEntries } from "../change_index/run.ts";
-import { Committer } from "../kv/committer.ts";
+import type { OperationQueue } from "../kv/committer.ts";
 import type { RowCounter } from "./row_counter.ts";
 import { storeFault } from "../kv/store_error.ts";
 import { changePrefix, changeStateKey, cursorKey, hookKey, rowPrefix } from "../kv/keys.ts";
 import { collectParts, dropVersion, hasParts } from "../kv/large_rows.ts";
+import { openQueue } from "./open_queue.ts";
 import { Lease } from "./lease.ts";
 import type { HookMark, ResyncMark, TableMeta } from "../kv/stored_values.ts";
 import {
@@ -53,7 +54,7 @@ export class Table {
   readonly shape: RecordShape;
   readonly store: Store;
   readonly clock: Clock;
-  readonly committer: Committer;
+  readonly committer: OperationQueue;
   rejects: SeenRejects;
   /** The count that is under way: it may go on over several answers. */
   counter: RowCounter | null = null;
@@ -92,6 +93,7 @@ export class Table {
     meta: TableMeta,
     rejects: SeenRejects,
     mayHaveParts: boolean,
+    epoch: string | null,
   ) {
     this.name = options.table;
     this.shape = options.shape;
@@ -105,11 +107,7 @@ export class Table {
     this.#savedCursor = meta.cursor;
     this.#savedChanges = meta.changes;
     this.history = new History(this);
-    this.committer = new Committer({
-      path: store.path,
-      table: options.table,
-      onCommit: options.onCommit,
-    });
+    this.committer = openQueue(store, { ...options, epoch });
   }
 
   /**
@@ -126,7 +124,8 @@ export class Table {
       const before = await retryWhileLocked(() => kv.get<TableMeta>(cursorKey(name)));
       admitted(before.value, options, store.path);
       const { statusUrl, clock } = options;
-      const held = await Lease.take({ kv, table: name, path: store.path, statusUrl, clock });
+      const { path, kind } = store;
+      const held = await Lease.take({ kv, table: name, path, kind, statusUrl, clock });
       lease = held;
       // Other processes may be setting up other tables of the file.
       return await retryWhileLocked(() => Table.#openHeld(store, options, held));
@@ -139,12 +138,13 @@ export class Table {
   static async #openHeld(store: Store, options: TableOptions, lease: Lease): Promise<Table> {
     const kv = store.writer;
     const name = options.table;
-    const stored = (await kv.get<TableMeta>(cursorKey(name))).value;
+    const { value: stored, versionstamp } = await kv.get<TableMeta>(cursorKey(name));
     const meta = admitted(stored, options, store.path);
     const rejects = meta.quarantined > 0
       ? await SeenRejects.load(kv, name, options.shape)
       : new SeenRejects();
-    const table = new Table(store, options, lease, meta, rejects, await hasParts(kv, name));
+    const mayHaveParts = await hasParts(kv, name);
+    const table = new Table(store, options, lease, meta, rejects, mayHaveParts, versionstamp);
     await table.tidy();
     await table.history.load();
     // Said at once: where nothing else is to be written, the next start would refuse the store.
@@ -185,7 +185,11 @@ export class Table {
   /** Adds the table's state to an operation, with the given cursor. */
   sign(operation: Operation, cursor: Order | null): void {
     this.index?.sign(operation);
-    operation.set(cursorKey(this.name), withCursor(this.meta, cursor), META_BYTES);
+    const state = withCursor(this.meta, cursor);
+    if (this.committer.isOrdered) return operation.set(cursorKey(this.name), state, META_BYTES);
+    const id = crypto.randomUUID();
+    operation.sign(id);
+    operation.set(cursorKey(this.name), { ...state, operation: id }, META_BYTES);
   }
 
   /** A run of commits begins. */

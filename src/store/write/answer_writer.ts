@@ -356,7 +356,7 @@ export class AnswerWriter {
     // Before the first of them is written: what a crash leaves of the window is compared later.
     table.become(aboutToWrite(table.meta, window.maxOrder, order.least, order.isPrefix));
     this.#classifier.begin(window);
-    const run = new WindowCommit(table, observer, this.#options.tombstoneTtlMs);
+    const run = new WindowCommit(table, observer, this.#options.tombstoneTtlMs, isFollowed);
     for (const reject of window.rejects) {
       if (!await table.rejects.isNew(reject)) continue;
       await run.quarantine(reject);

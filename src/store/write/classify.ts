@@ -80,7 +80,7 @@ export class Classifier {
   ): Promise<Decision[]> {
     const table = this.#table;
     // What is on its way may concern the same keys.
-    await table.committer.idle();
+    if (table.committer.isOrdered) await table.committer.idle();
     const { name, shape, store } = table;
     // By the connection that commits: its pages are still in memory, where a commit makes every
     // other connection read them anew.

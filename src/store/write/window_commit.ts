@@ -61,6 +61,8 @@ export class WindowCommit {
   readonly #table: Table;
   readonly #observer: WindowCommitObserver;
   readonly #ttlMs: number;
+  /** Whether each operation writes the cursor's entry; else only the one that closes the window. */
+  readonly #isSigned: boolean;
   readonly #rowPrefixBytes: number;
   readonly #tombstonePrefixBytes: number;
   #operation: Operation;
@@ -73,8 +75,15 @@ export class WindowCommit {
   /** Entries for the change index. */
   #entries = new EntryBuffer();
 
-  constructor(table: Table, observer: WindowCommitObserver, tombstoneTtlMs: number) {
+  /** @param isInOrder whether readers are to see the rows in the order in which they are added */
+  constructor(
+    table: Table,
+    observer: WindowCommitObserver,
+    tombstoneTtlMs: number,
+    isInOrder = false,
+  ) {
     this.#table = table;
+    this.#isSigned = isInOrder || table.committer.isOrdered;
     this.#observer = observer;
     this.#ttlMs = tombstoneTtlMs;
     this.#operation = table.operation();
@@ -126,10 +135,14 @@ export class WindowCommit {
   async end(cursor: Order | null, durable: () => void): Promise<void> {
     const plan = await this.#enter();
     const { committer, meta } = this.#table;
-    if (plan === null && this.#operation.empty && this.#told.length === 0) {
+    const isEmpty = plan === null && this.#operation.empty && this.#told.length === 0;
+    if (isEmpty && this.#isSigned) {
       await committer.idle();
       this.#count(this.#outcomes);
       durable();
+    } else if (!this.#isSigned) {
+      // It is sent when all before it is durable, and closes the window.
+      await this.#send(cursor, { plan, durable });
     } else if (committer.isIdle && !this.#observer.awaitsEvents) {
       // Alone on its way, an operation carries the cursor that covers it; otherwise the next does.
       await this.#send(cursor, { plan, durable });
@@ -257,9 +270,10 @@ export class WindowCommit {
     this.#told = [];
     // Nothing may come between the two: whatever else is signed would take the index's state along.
     end?.plan?.finish(operation);
-    table.sign(operation, cursor);
+    const isSigned = this.#isSigned || end !== null;
+    if (isSigned) table.sign(operation, cursor);
     await table.committer.submit(operation, async () => {
-      table.signed(cursor, changes);
+      if (isSigned) table.signed(cursor, changes);
       this.#count(outcomes);
       if (told.length > 0) {
         await this.#observer.committed({ table: table.name, changes: told.map(changeOf), cursor });

@@ -32,7 +32,7 @@ Deno.test("a store is a file, or replica.kv in a folder, made with the folders a
   assert.equal(storeFile(`${folder.path}/new/`), folder.file("new/replica.kv"));
   assert.equal(storeFile(folder.file("a/b.kv")), folder.file("a/b.kv"));
   assert.equal(storeFile(":memory:"), ":memory:");
-  assert.throws(() => storeFile("https://example.com/kv"), { kind: "usage" });
+  assert.equal(storeFile("https://u:p@example.com/kv?t=secret"), "https://example.com/kv");
   const store = await openStore(folder.file("a/b/c.kv"));
   assert.ok((store.size() ?? 0) > 0);
   store.close();

@@ -33,8 +33,8 @@ class TestOperation implements RemoteOperation {
     if (window !== undefined) this.#atomic.set(ENTRY, { signature: this.signature, window });
   }
 
-  attemptAt(epoch: string | null): Promise<CommitOutcome> {
-    if (!this.#isChecked) this.#atomic.check({ key: ENTRY, versionstamp: epoch });
+  attemptAt(key: Deno.KvKey, epoch: string | null): Promise<CommitOutcome> {
+    if (!this.#isChecked) this.#atomic.check({ key, versionstamp: epoch });
     this.#isChecked = true;
     return this.#atomic.commit();
   }
@@ -58,6 +58,7 @@ function optionsOf(kv: Deno.Kv, deadlineMs: number): RemoteCommitterOptions {
     clock: systemClock,
     onCommit: () => {},
     deadlineMs,
+    entryKey: ENTRY,
     readEntry: async () => {
       const { value, versionstamp } = await kv.get<Entry>(ENTRY);
       return { versionstamp, signature: value?.signature ?? null };

@@ -30,7 +30,7 @@ async function hold(kv: Deno.Kv, locked = false): Promise<Holder> {
 const beat = (kv: Deno.Kv, { id }: Holder) => kv.set(beatKey("servers"), { id, time: 0 });
 
 const take = (kv: Deno.Kv, clock: Clock = new HandClock(), path = ":memory:") =>
-  Lease.take({ kv, table: "servers", path, statusUrl: null, clock });
+  Lease.take({ kv, table: "servers", path, kind: "file", statusUrl: null, clock });
 
 /** A step of time for one who may be waiting, whose outcome is what it comes to. */
 async function step(clock: HandClock, taking: Promise<unknown>): Promise<void> {
