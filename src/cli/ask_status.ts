@@ -4,6 +4,7 @@
  * @module
  */
 
+import { createClient } from "../base/http_client.ts";
 import type { ProcessStatus } from "../replica/status.ts";
 import { messageOf } from "../protocol/errors.ts";
 
@@ -28,15 +29,15 @@ export async function askStatus(url: string, tokenFile: string | null): Promise<
     headers.set("authorization", `Bearer ${token}`);
   }
   const path = /^unix:(.*)$/s.exec(url)?.[1];
-  using client = path === undefined
-    ? undefined
-    : Deno.createHttpClient({ proxy: { transport: "unix", path } });
+  using client = createClient(
+    path === undefined ? {} : { proxy: { transport: "unix", path } },
+  );
   const target = path === undefined ? new URL("/status", url).href : "http://localhost/status";
   try {
     const response = await fetch(target, {
       headers,
       signal: AbortSignal.timeout(TIMEOUT_MS),
-      ...(client === undefined ? {} : { client }),
+      client,
     });
     if (!response.ok) {
       await response.body?.cancel();

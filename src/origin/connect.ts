@@ -13,6 +13,8 @@ import { VERSION } from "../base/version.ts";
 import type { Order } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { decodeBody } from "./decode.ts";
+import { framingOf } from "./framing.ts";
 import { guardBody } from "./guard.ts";
 import { checkHeaders, type Header, overlay, ownHeaders, readHeaderFile } from "./headers.ts";
 import { httpDate } from "./http_date.ts";
@@ -51,8 +53,8 @@ export interface Answer {
   /** The origin's own time (`Date`) in milliseconds since the epoch; `null` where it doesn't tell. */
   readonly date: number | null;
   /**
-   * Whether a clean end of the body proves that it is whole: with a length, with chunks, over TLS,
-   * or with gzip's own end mark. Else a cut can't be told from an end.
+   * Whether a clean end of the body proves that it is whole: where its framing shows a cut, and so
+   * every byte is accounted for. Compressed data that is cut, or not all, is never a clean end.
    */
   readonly endIsProof: boolean;
   /** The URL that answered, after redirects, as it may be printed. */
@@ -138,21 +140,23 @@ function answerOf(
   signal: AbortSignal | undefined,
   abandon: (reason: unknown) => void,
 ): Answer {
-  const { response, url, decision } = exchange;
+  const { response, url, decision, isHttp2 } = exchange;
   const { headers } = response;
   const contentType = headers.get("content-type");
   const printable = printableUrl(url);
+  const framing = framingOf(headers, isHttp2);
   let body: ReadableStream<Uint8Array> | null = null;
   if (decision === "read") {
     const idleTimeoutMs = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
-    body = guardBody(response.body ?? new Blob().stream(), {
+    const raw = guardBody(response.body ?? new Blob().stream(), {
       idleTimeoutMs,
       clock,
       signal,
       abandon,
-      contentType,
+      lengthBytes: framing.kind === "length" ? framing.lengthBytes : null,
       printable,
     });
+    body = decodeBody(raw, { headers, printable });
   }
   return {
     status: response.status,
@@ -161,9 +165,7 @@ function answerOf(
     generation: headers.get("lockstep-generation"),
     contentType,
     date: httpDate(headers.get("date")),
-    endIsProof: url.protocol === "https:" || headers.has("content-length") ||
-      /\bchunked\b/i.test(headers.get("transfer-encoding") ?? "") ||
-      /\bgzip\b/i.test(headers.get("content-encoding") ?? ""),
+    endIsProof: framing.kind !== "close",
     url: printable,
   };
 }

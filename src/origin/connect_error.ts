@@ -118,6 +118,11 @@ export function connectError(error: unknown, url: URL): LockstepError {
   return new LockstepError(`${url.host}: ${what}`, { kind: "connect", retry: "soon", hint });
 }
 
+/** Whether a TLS server speaks another version of HTTP than was offered. */
+export function isProtocolRefused(error: unknown): boolean {
+  return /fatal alert: NoApplicationProtocol/i.test(causeText(error));
+}
+
 /** The texts of an error and all its causes. */
 function causeText(error: unknown): string {
   let text = messageOf(error);

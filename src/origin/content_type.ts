@@ -17,8 +17,8 @@ const REFUSED_TYPES = [
   /^application\/(x-www-form-urlencoded|vnd\.openxmlformats.*|vnd\.ms-.*|cbor|msgpack)$/,
 ];
 
-/** What fetch decodes by itself; any other coding would arrive as noise. */
-const DECODED = new Set(["", "identity", "gzip", "br"]);
+/** Any other content coding than these would arrive as noise. */
+const DECODED = new Set(["", "identity", "gzip", "x-gzip", "br"]);
 
 /**
  * The error for an answer that holds no records by its own account, or `null`.

@@ -7,11 +7,21 @@
 
 import type { Clock } from "../base/clock.ts";
 import { LockstepError } from "../protocol/errors.ts";
-import { connectError } from "./connect_error.ts";
+import { connectError, isProtocolRefused } from "./connect_error.ts";
 import { contentError } from "./content_type.ts";
 import { policyFor } from "./policy.ts";
 import { printableUrl } from "./printable.ts";
 import type { OriginClient } from "./tls_client.ts";
+
+/**
+ * fetch gives the bytes as they came only where `identity` is the first that is accepted, and its own
+ * decoder stops behind the first gzip member, or brotli stream, as if that were all. An origin that
+ * reads all fields of the name sees what else is decoded here.
+ */
+const ACCEPT_ENCODING: readonly [name: string, value: string][] = [
+  ["accept-encoding", "identity"],
+  ["accept-encoding", "gzip, br"],
+];
 
 /** Redirects followed for one request. */
 export const MAX_REDIRECTS = 10;
@@ -38,6 +48,8 @@ export interface Exchange {
   readonly url: URL;
   /** Whether there is a body to read. */
   readonly decision: "read" | "nothing-new";
+  /** Whether it is known to have come over HTTP/2. */
+  readonly isHttp2: boolean;
 }
 
 /**
@@ -55,7 +67,7 @@ export async function follow(first: URL, parts: RequestParts): Promise<Exchange>
   let url = first;
   let trusted = true;
   for (let hops = 0;; hops++) {
-    const response = await fetchOnce(url, trusted, parts);
+    const { response, isHttp2 } = await fetchOnce(url, trusted, parts);
     const printable = printableUrl(url);
     const decision = policyFor({
       status: response.status,
@@ -68,7 +80,7 @@ export async function follow(first: URL, parts: RequestParts): Promise<Exchange>
       const error = decision === "read" ? contentError(response.headers, printable) : null;
       if (error === null) {
         if (decision === "nothing-new") await discard(response);
-        return { response, url, decision };
+        return { response, url, decision, isHttp2 };
       }
       await discard(response);
       throw error;
@@ -86,18 +98,27 @@ export async function follow(first: URL, parts: RequestParts): Promise<Exchange>
   }
 }
 
-async function fetchOnce(url: URL, trusted: boolean, parts: RequestParts): Promise<Response> {
-  const client = await parts.client?.http(trusted);
-  try {
-    return await fetch(url, {
-      redirect: "manual",
-      headers: trusted ? parts.trusted : parts.strangers,
-      signal: parts.signal,
-      ...(client === undefined ? {} : { client }),
-    });
-  } catch (error) {
-    if (parts.signal.aborted) throw parts.signal.reason;
-    throw connectError(error, url);
+async function fetchOnce(
+  url: URL,
+  trusted: boolean,
+  parts: RequestParts,
+): Promise<Pick<Exchange, "response" | "isHttp2">> {
+  for (;;) {
+    const isHttp2 = parts.client?.isHttp2(url) ?? false;
+    const client = await parts.client?.http(url, trusted);
+    try {
+      const response = await fetch(url, {
+        redirect: "manual",
+        headers: [...(trusted ? parts.trusted : parts.strangers), ...ACCEPT_ENCODING],
+        signal: parts.signal,
+        ...(client === undefined ? {} : { client }),
+      });
+      return { response, isHttp2 };
+    } catch (error) {
+      if (parts.signal.aborted) throw parts.signal.reason;
+      if (!isHttp2 && isProtocolRefused(error) && parts.client?.useHttp2(url)) continue;
+      throw connectError(error, url);
+    }
   }
 }
 

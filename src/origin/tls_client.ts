@@ -3,11 +3,17 @@
  * are set.
  *
  * Proxies from the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) apply to
- * these clients as they do to plain fetch (measured with Deno 2.9.6).
+ * these clients as they do to plain fetch (measured with Deno 2.9.6), but never to this machine's
+ * own addresses.
+ *
+ * HTTP/1.1 is spoken wherever the server does: fetch doesn't say which version an answer came by,
+ * and only HTTP/1.1's headers tell whether its end shows a cut. A server that refuses it is asked
+ * over HTTP/2 alone, where each body has an end of its own.
  *
  * @module
  */
 
+import { createClient } from "../base/http_client.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import { reasonOf } from "./headers.ts";
 
@@ -36,16 +42,18 @@ interface Material {
  * ```ts
  * import { OriginClient } from "./tls_client.ts";
  * using client = new OriginClient();
- * const response = await fetch("http://origin.example/", { client: await client.http(true) })
- *   .catch(() => null);
+ * const url = new URL("http://origin.example/");
+ * const response = await fetch(url, { client: await client.http(url, true) }).catch(() => null);
  * await response?.body?.cancel();
  * ```
  */
 export class OriginClient implements Disposable {
   readonly #files: TlsFiles;
   #material: Material | null = null;
-  #withCert: Deno.HttpClient | null = null;
-  #withoutCert: Deno.HttpClient | null = null;
+  /** By certificate and version of HTTP. */
+  readonly #clients = new Map<string, Deno.HttpClient>();
+  /** Hosts that speak HTTP/2 alone. */
+  readonly #http2 = new Set<string>();
 
   /**
    * Opens nothing yet; the files are read by {@linkcode OriginClient.http}.
@@ -67,14 +75,14 @@ export class OriginClient implements Disposable {
   }
 
   /**
-   * The client to fetch with.
+   * The client to fetch a URL with.
    *
    * @param trusted whether the request goes to the origin itself; another server that a redirect
    *   leads to isn't shown the client certificate
    * @throws {LockstepError} of kind `usage`, retried slowly, for a file that can't be read or used:
    *   it may be in the middle of a renewal
    */
-  async http(trusted: boolean): Promise<Deno.HttpClient> {
+  async http(url: URL, trusted: boolean): Promise<Deno.HttpClient> {
     const material: Material = {
       ca: await readPem(this.#files.ca, "--ca"),
       cert: await readPem(this.#files.cert, "--cert"),
@@ -84,16 +92,34 @@ export class OriginClient implements Disposable {
       this.close();
       this.#material = material;
     }
-    if (trusted && material.cert !== null) {
-      return this.#withCert ??= this.#create(material, true);
+    const withCert = trusted && material.cert !== null;
+    const isHttp2 = this.isHttp2(url);
+    const name = `${withCert} ${isHttp2}`;
+    let client = this.#clients.get(name);
+    if (client === undefined) {
+      client = this.#create(material, withCert, isHttp2);
+      this.#clients.set(name, client);
     }
-    return this.#withoutCert ??= this.#create(material, false);
+    return client;
   }
 
-  #create({ ca, cert, key }: Material, withCert: boolean): Deno.HttpClient {
-    const trust = ca === null ? {} : { caCerts: [ca] };
+  /** Whether the server is asked over HTTP/2. */
+  isHttp2(url: URL): boolean {
+    return url.protocol === "https:" && this.#http2.has(url.host);
+  }
+
+  /** From now on the server is asked over HTTP/2; false for one that can't be. */
+  useHttp2(url: URL): boolean {
+    if (url.protocol !== "https:") return false;
+    this.#http2.add(url.host);
+    return true;
+  }
+
+  #create({ ca, cert, key }: Material, withCert: boolean, isHttp2: boolean): Deno.HttpClient {
+    const version = { http1: !isHttp2, http2: isHttp2 };
+    const trust = ca === null ? version : { ...version, caCerts: [ca] };
     try {
-      return Deno.createHttpClient(
+      return createClient(
         withCert && cert !== null && key !== null ? { ...trust, cert, key } : trust,
       );
     } catch (error) {
@@ -114,10 +140,8 @@ export class OriginClient implements Disposable {
 
   /** Closes the idle connections. A later {@linkcode OriginClient.http} opens anew. */
   close(): void {
-    this.#withCert?.close();
-    this.#withoutCert?.close();
-    this.#withCert = null;
-    this.#withoutCert = null;
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
     this.#material = null;
   }
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { createClient } from "../../src/base/http_client.ts";
 import { MisbehavingOrigin, records } from "../support/misbehaving_origin.ts";
+import { runTool } from "../support/tools.ts";
 
 const BODY = '{"id":1,"updated_at":5}\n';
 
@@ -23,13 +25,51 @@ async function readIn(env: Record<string, string>, url: string): Promise<string>
   return new TextDecoder().decode(stdout);
 }
 
+const NOWHERE = "http://origin.invalid/servers";
+
 Deno.test("a proxy from the environment is used, and NO_PROXY is heeded", async () => {
   await using proxy = await MisbehavingOrigin.start(records(BODY));
-  await using origin = await MisbehavingOrigin.start(records("{}\n"));
   const env = { http_proxy: proxy.url, HTTP_PROXY: proxy.url };
-  assert.equal(await readIn(env, "http://origin.invalid/servers"), BODY);
-  assert.equal(proxy.requests[0]?.path, "http://origin.invalid/servers/5");
-  const url = `${origin.url}/servers`;
-  assert.equal(await readIn({ ...env, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" }, url), "{}\n");
+  assert.equal(await readIn(env, NOWHERE), BODY);
+  assert.equal(proxy.requests[0]?.path, `${NOWHERE}/5`);
+  const without = { ...env, NO_PROXY: "origin.invalid", no_proxy: "origin.invalid" };
+  await assert.rejects(readIn(without, NOWHERE), /can't be resolved/);
   assert.equal(proxy.requests.length, 1);
+});
+
+Deno.test("an origin on this machine is asked by no proxy, whatever the environment says", async () => {
+  await using proxy = await MisbehavingOrigin.start(records("{}\n"));
+  await using origin = await MisbehavingOrigin.start(records(BODY));
+  const names = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+  const env = Object.fromEntries(names.map((name) => [name, proxy.url]));
+  for (const host of ["127.0.0.1", "localhost"]) {
+    assert.equal(await readIn(env, `http://${host}:${origin.port}/servers`), BODY, host);
+  }
+  const others = { ...env, NO_PROXY: "elsewhere.example", no_proxy: "elsewhere.example" };
+  assert.equal(await readIn(others, `${origin.url}/servers`), BODY);
+  assert.equal(proxy.requests.length, 0);
+  assert.equal(await readIn(others, NOWHERE), "{}\n", "and everybody else is");
+});
+
+Deno.test("the environment is the same after a client was made", () => {
+  const before = Deno.env.toObject();
+  createClient({}).close();
+  assert.deepEqual(Deno.env.toObject(), before);
+});
+
+Deno.test("a status is asked for by no proxy", async () => {
+  await using proxy = await MisbehavingOrigin.start(records("{}\n"));
+  const status = JSON.stringify({ program: "lockstep-replicate", tables: [] });
+  await using page = await MisbehavingOrigin.start(records(status));
+  const source = new URL("../../src/", import.meta.url).href;
+  const { code, stdout, stderr } = await runTool(Deno.execPath(), [
+    "eval",
+    "--no-check",
+    `import { askStatus } from "${source}cli/ask_status.ts";
+     console.log(JSON.stringify(await askStatus(Deno.args[0], null)));`,
+    page.url,
+  ], { env: { http_proxy: proxy.url, HTTP_PROXY: proxy.url, ALL_PROXY: proxy.url } });
+  assert.equal(code, 0, stderr);
+  assert.equal(JSON.parse(stdout).kind, "status", stdout);
+  assert.equal(proxy.requests.length, 0);
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createSecureServer } from "node:http2";
 import { createServer } from "node:https";
 import { type Answer, connect } from "../../src/origin/connect.ts";
 import { Endpoint } from "../../src/origin/endpoint.ts";
@@ -183,7 +184,7 @@ testWith(
     using client = new OriginClient({ ca: certificates.path("ca.pem") });
     const url = `https://127.0.0.1:${relay.addr.port}/x`;
     const answer = await connect(new Endpoint(url), 0, { client });
-    assert.equal(answer.endIsProof, true);
+    assert.equal(answer.endIsProof, false, "it ends with its connection");
     const reader = answer.body?.getReader();
     assert.equal((await reader?.read())?.value?.length, BODY.length);
     wasRead();
@@ -229,3 +230,56 @@ Deno.test("TLS asked of a port that speaks plain HTTP is told so", async () => {
   assert.deepEqual([error.kind, error.retry], ["connect", "soon"]);
   assert.ok(error.hint.length > 10);
 });
+
+testWith(
+  ["openssl"],
+  "an answer over TLS is read by HTTP/1.1, whose framing shows a cut, where the origin speaks both",
+  async () => {
+    await using certificates = await makeCertificates();
+    await using origin = Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      cert: certificates.text("server.pem"),
+      key: certificates.text("server.key"),
+      onListen() {},
+    }, () => new Response(ReadableStream.from([new TextEncoder().encode(BODY)])));
+    using client = new OriginClient({ ca: certificates.path("ca.pem") });
+    const url = `https://127.0.0.1:${origin.addr.port}/x`;
+    const answer = await connect(new Endpoint(url), 0, { client });
+    assert.equal(answer.endIsProof, true);
+    assert.equal(await textOf(answer), BODY);
+  },
+);
+
+testWith(
+  ["openssl"],
+  "an origin that speaks HTTP/2 alone is read, and its ends are proofs",
+  async () => {
+    await using certificates = await makeCertificates();
+    const server = createSecureServer({
+      cert: certificates.text("server.pem"),
+      key: certificates.text("server.key"),
+      allowHTTP1: false,
+    });
+    server.on("stream", (stream) => {
+      stream.respond({ ":status": 200 });
+      stream.end(BODY);
+    });
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address();
+        resolve(address !== null && typeof address === "object" ? address.port : 0);
+      });
+    });
+    {
+      using client = new OriginClient({ ca: certificates.path("ca.pem") });
+      for (let i = 0; i < 2; i++) {
+        const url = `https://127.0.0.1:${port}/x`;
+        const answer = await connect(new Endpoint(url), 0, { client });
+        assert.equal(answer.endIsProof, true);
+        assert.equal(await textOf(answer), BODY);
+      }
+    }
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  },
+);

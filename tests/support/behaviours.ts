@@ -181,3 +181,13 @@ export function gzipped(body: string | Uint8Array, at?: number): Behaviour {
   const whole = new Uint8Array(gzipSync(bytesOf(body)));
   return status(200, { "content-encoding": "gzip", ...NDJSON }, whole.subarray(0, at));
 }
+
+/** A whole chunked answer of compressed data as it is given, each piece a chunk of its own. */
+export function encoded(coding: string, ...pieces: readonly Uint8Array[]): Behaviour {
+  return async (conversation) => {
+    const headers = { "transfer-encoding": "chunked", "content-encoding": coding, ...NDJSON };
+    await conversation.send(head(200, headers));
+    for (const piece of pieces) await conversation.send(chunk(piece));
+    await conversation.send("0\r\n\r\n");
+  };
+}
