@@ -9,7 +9,7 @@ const LOOPBACK = "localhost,127.0.0.0/8,::1";
 
 /**
  * `Deno.createHttpClient`, whose client heeds the proxies of the environment for everything but
- * loopback addresses.
+ * loopback addresses; one with a proxy of its own, such as a unix socket, uses that for everything.
  *
  * A client reads `NO_PROXY` when it is made, and offers no other way to be told (Deno 2.9.6): so the
  * variable is set for as long, which nothing else can notice. Without the permission for that, the
@@ -25,7 +25,8 @@ export function createClient(
   try {
     before = names.map((name) => [name, Deno.env.get(name)]);
     const given = before.map(([, value]) => value).find((value) => value);
-    for (const name of names) Deno.env.set(name, given ? `${given},${LOOPBACK}` : LOOPBACK);
+    const exempt = given ? `${given},${LOOPBACK}` : LOOPBACK;
+    for (const name of names) Deno.env.set(name, options.proxy === undefined ? exempt : "");
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
     return Deno.createHttpClient(options);

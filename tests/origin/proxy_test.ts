@@ -73,3 +73,23 @@ Deno.test("a status is asked for by no proxy", async () => {
   assert.equal(JSON.parse(stdout).kind, "status", stdout);
   assert.equal(proxy.requests.length, 0);
 });
+
+Deno.test("a unix socket is asked whatever NO_PROXY says", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/status.sock`;
+  await using server = Deno.serve({ path, onListen() {} }, () => new Response("here"));
+  const names = ["NO_PROXY", "no_proxy"];
+  const before = names.map((name) => [name, Deno.env.get(name)] as const);
+  for (const name of names) Deno.env.set(name, "*");
+  try {
+    using client = createClient({ proxy: { transport: "unix", path } });
+    assert.equal(await (await fetch("http://localhost/", { client })).text(), "here");
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+    await server.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
