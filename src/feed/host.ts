@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { TableOrders } from "../protocol/orders.ts";
 import type { RecordShape } from "../protocol/record.ts";
 import type { FeedState } from "../replica/replica.ts";
 import type { CommitEvent } from "../store/read/change.ts";
@@ -14,6 +15,8 @@ import type { ChangeIndex } from "../store/change_index/index.ts";
 export interface FeedTable {
   readonly table: string;
   readonly shape: RecordShape;
+  /** How its orders compare, and how they are written. */
+  readonly orders: Pick<TableOrders, "type" | "textOf">;
   /** Null where none is kept: the table has no feed. */
   readonly index: ChangeIndex | null;
   /** The connection that rows are read with. */

@@ -4,6 +4,7 @@
  * | header of the answer | |
  * | --- | --- |
  * | `lockstep-head` | everything up to this order is sent before the first blank line; empty for an empty table, missing while the copy is not complete |
+ * | `lockstep-order-type` | how the orders compare: `number`, `time` or `text`; a follower goes by it |
  * | `lockstep-generation` | another one than before: what was asked for can't tell all that has changed; a follower starts over from 0, and sends the new one back with its requests |
  *
  * @module
@@ -11,9 +12,15 @@
 
 import type { Context, Hono } from "hono";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { formatOrder, type Order, orderKind, parseOrder } from "../protocol/cursor.ts";
+import {
+  formatOrder,
+  type Order,
+  type OrderType,
+  parseOrder,
+  plainType,
+} from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
-import type { FeedHost } from "./host.ts";
+import type { FeedHost, FeedTable } from "./host.ts";
 import { type FeedAnswer, TableFeed } from "./table_feed.ts";
 
 /** Answers that stay open at the same time, for all tables. */
@@ -78,7 +85,7 @@ export class Feeds {
     const { cursor } = table.feedState();
     let since: Order | null;
     try {
-      since = readSince(path[2] || c.req.query("since") || "0", cursor);
+      since = readSince(path[2] || c.req.query("since") || "0", table.orders.type, cursor);
     } catch (error) {
       if (error instanceof LockstepError) return problem(400, `${error.message}: ${error.hint}`);
       throw error;
@@ -94,10 +101,10 @@ export class Feeds {
     if (c.req.raw.method === "HEAD") {
       const head = feed.finite(since);
       void head.body.cancel();
-      return new Response(null, { headers: headersOf(head) });
+      return new Response(null, { headers: headersOf(head, table) });
     }
     const answer = finite ? feed.finite(since) : feed.endless(since);
-    const headers = headersOf(answer);
+    const headers = headersOf(answer, table);
     if (!finite || !acceptsGzip(c.req.header("accept-encoding"))) {
       return new Response(answer.body, { headers });
     }
@@ -109,7 +116,10 @@ export class Feeds {
 
 const RETRY = { "retry-after": "1" };
 
-function headersOf({ head, generation }: FeedAnswer): Record<string, string> {
+function headersOf(
+  { head, generation }: FeedAnswer,
+  { orders }: FeedTable,
+): Record<string, string> {
   const headers: Record<string, string> = {
     "content-type": "application/x-ndjson",
     "cache-control": "no-store",
@@ -118,7 +128,13 @@ function headersOf({ head, generation }: FeedAnswer): Record<string, string> {
     // Tells nginx not to gather rows.
     "x-accel-buffering": "no",
   };
-  const text = head === null || head === "" ? head : formatOrder(head);
+  if (orders.type !== null) headers["lockstep-order-type"] = orders.type;
+  const isText = typeof head === "string" && head !== "";
+  const text = head === null || head === ""
+    ? head
+    : isText
+    ? orders.textOf(head)
+    : formatOrder(head);
   // What no header can carry as it is stays out: a follower then goes by other signs.
   if (text !== null && /^[!-~]?(?:[ -~]*[!-~])?$/.test(text)) headers["lockstep-head"] = text;
   return headers;
@@ -134,9 +150,13 @@ function elements(url: string): string[] | null {
 }
 
 /** Null for `0`: from the beginning. */
-function readSince(text: string, cursor: Order | null): Order | null {
+function readSince(
+  text: string,
+  type: OrderType | null | undefined,
+  cursor: Order | null,
+): Order | null {
   if (text === "0") return null;
-  return parseOrder(text, cursor === null ? undefined : orderKind(cursor));
+  return parseOrder(text, type ?? (cursor === null ? null : plainType(cursor)));
 }
 
 function isTrue(text: string | undefined): boolean {

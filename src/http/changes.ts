@@ -28,11 +28,11 @@ import {
   compareOrder,
   formatOrder,
   type Order,
-  orderKind,
   parseOrder,
+  plainType,
 } from "../protocol/cursor.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
-import { valueAt } from "../protocol/record.ts";
+import { orderOf } from "../protocol/record.ts";
 import { Semaphore } from "../base/semaphore.ts";
 import type { BoundedStream } from "../stream/bounded_stream.ts";
 import { headerText, parseHeaderText } from "./headers.ts";
@@ -116,14 +116,16 @@ export class TableChanges {
     const number = this.#number;
     const missed = place === null ? [] : this.#keptAfter(place);
     try {
-      const cursor = (await this.#host.reader.meta())?.cursor ?? null;
+      const meta = await this.#host.reader.meta();
+      const cursor = meta?.cursor ?? null;
       if (place === null) {
         const data = stringifyJson({ cursor });
         stream.push(encodeEvent({ event: "cursor", id: this.#id(cursor, number), data }));
       }
-      const since = place?.cursor == null
-        ? null
-        : parseOrder(place.cursor, cursor === null ? undefined : orderKind(cursor));
+      const since = place?.cursor == null ? null : parseOrder(
+        place.cursor,
+        meta?.order?.type ?? (cursor === null ? null : plainType(cursor)),
+      );
       void this.#bringUp(listener, stream, missed ?? this.#backlog(stream, since))
         .catch(() => stream.close());
     } catch (error) {
@@ -243,14 +245,13 @@ export class TableChanges {
 
   /** Rows at or after an order, in key order; without ids, since none says how far the client is. */
   async *#search(stream: BoundedStream, since: Order | null): AsyncGenerator<Bytes> {
-    const orderBy = (await this.#host.reader.meta())?.origin.orderBy;
-    if (orderBy === undefined) return;
+    const meta = await this.#host.reader.meta();
+    if (meta === null) return;
+    const field = { orderBy: meta.origin.orderBy, orderType: meta.order?.type ?? null };
     for await (const { key, value } of this.#host.reader.list()) {
       if (!stream.open) return;
-      const order = valueAt(value, orderBy);
-      if (typeof order !== "number" && typeof order !== "bigint" && typeof order !== "string") {
-        continue;
-      }
+      const order = orderOf(value, field);
+      if (order === undefined) continue;
       if (since !== null && compareOrder(order, since) < 0) continue;
       yield encodeChanges([{ kind: "put", key, order, value }]);
     }

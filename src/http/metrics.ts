@@ -34,6 +34,8 @@ const NONE_YET: Readonly<Record<string, number>> = Object.fromEntries(
     "no order",
     "bad order",
     "order of another kind",
+    "zoned and naive times",
+    "year beyond 9999",
     "number out of range",
   ].map((reason) => [reason, 0]),
 );

@@ -10,7 +10,7 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { VERSION } from "../base/version.ts";
-import type { Order } from "../protocol/cursor.ts";
+import { isOrderType, type Order, type OrderType } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { decodeBody } from "./decode.ts";
@@ -48,6 +48,8 @@ export interface Answer {
   readonly head: string | null;
   /** `lockstep-generation`: changes when the origin's data was begun anew. */
   readonly generation: string | null;
+  /** `lockstep-order-type`: how a feed's orders compare; null where it doesn't tell. */
+  readonly orderType: OrderType | null;
   /** The `Content-Type` header. */
   readonly contentType: string | null;
   /** The origin's own time (`Date`) in milliseconds since the epoch; `null` where it doesn't tell. */
@@ -143,6 +145,7 @@ function answerOf(
   const { response, url, decision, isHttp2 } = exchange;
   const { headers } = response;
   const contentType = headers.get("content-type");
+  const orderType = headers.get("lockstep-order-type");
   const printable = printableUrl(url);
   const framing = framingOf(headers, isHttp2);
   let body: ReadableStream<Uint8Array> | null = null;
@@ -163,6 +166,7 @@ function answerOf(
     body,
     head: headers.get("lockstep-head"),
     generation: headers.get("lockstep-generation"),
+    orderType: isOrderType(orderType) ? orderType : null,
     contentType,
     date: httpDate(headers.get("date")),
     endIsProof: framing.kind !== "close",

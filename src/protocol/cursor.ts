@@ -6,23 +6,69 @@
 
 import { readDuration } from "./duration.ts";
 import { LockstepError } from "./errors.ts";
-import { isoEarlier, isoMilliseconds } from "./iso_time.ts";
+import { canonicalTime, isoEarlier, isoMilliseconds } from "./iso_time.ts";
 
 /**
- * The value of the order field: a number (bigint beyond 2^53), or a string that is compared by
- * UTF-16 code unit, so that ISO-8601 times of one format sort by time.
+ * An order as it is compared: a number (bigint beyond 2^53), or a string that is compared by UTF-16
+ * code unit. A time is its canonical text ({@linkcode canonicalTime}), whatever the origin wrote.
  */
 export type Order = number | bigint | string;
 
-/** A table has one kind of order for ever. */
-export type OrderKind = "number" | "string";
-
-/** How a table's orders compare: by value, as instants, or by code unit. */
+/**
+ * How a table's orders compare: by value, as instants, or by code unit. A table has one type for
+ * ever; only a resync changes it.
+ */
 export type OrderType = "number" | "time" | "text";
 
-/** Which of the two kinds an order is; a bigint is a number. */
-export function orderKind(order: Order): OrderKind {
-  return typeof order === "string" ? "string" : "number";
+/** What may be asked for as a table's order type; `auto` goes by the first records. */
+export const ORDER_TYPES = ["auto", "number", "time", "text"] as const;
+
+/** Whether a text names a type of orders. */
+export function isOrderType(text: string | null): text is OrderType {
+  return text === "number" || text === "time" || text === "text";
+}
+
+/** A decimal as text, for tables that were told that theirs are numbers. */
+const DECIMAL = /^([+-]?)0*(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
+
+/** The number in a decimal's text, exact where it is whole; `null` where there is none. */
+function decimalOf(text: string): number | bigint | null {
+  const match = DECIMAL.exec(text);
+  if (match === null) return null;
+  const [, sign = "", digits = "", fraction = "", exponent] = match;
+  const number = Number(text);
+  if (!Number.isFinite(number)) return null;
+  const isWhole = exponent === undefined && !/[^0]/.test(fraction);
+  if (isWhole && !Number.isSafeInteger(number)) {
+    return sign === "-" ? -BigInt(digits) : BigInt(digits);
+  }
+  return number === 0 ? 0 : number;
+}
+
+/**
+ * The order that a record's value stands for, as it is compared; `null` where the value is none of
+ * the table's type.
+ *
+ * Numbers finer than a double are compared as the doubles nearest to them; so is the record that
+ * is stored. The origin is asked by their text, which is kept beside the cursor.
+ *
+ * @param type `null` where the table has none yet: whatever may be an order stands for itself
+ */
+export function readOrder(value: unknown, type: OrderType | null): Order | null {
+  if (typeof value === "number") {
+    if (type !== null && type !== "number") return null;
+    return value === 0 ? 0 : value;
+  }
+  if (typeof value === "string") {
+    if (type === "time") return canonicalTime(value);
+    return type === "number" ? decimalOf(value) : value;
+  }
+  return typeof value === "bigint" && (type === null || type === "number") ? value : null;
+}
+
+/** The type that an order without any other sign has: of a string, `text`. */
+export function plainType(order: Order): OrderType {
+  return typeof order === "string" ? "text" : "number";
 }
 
 /**
@@ -32,8 +78,8 @@ export function orderKind(order: Order): OrderKind {
  * kinds; so that sorting is total all the same, every number comes before every string.
  */
 export function compareOrder(a: Order, b: Order): number {
-  const kind = orderKind(a);
-  if (kind !== orderKind(b)) return kind === "string" ? 1 : -1;
+  const isText = typeof a === "string";
+  if (isText !== (typeof b === "string")) return isText ? 1 : -1;
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
@@ -48,7 +94,7 @@ export function maxOrder(a: Order | null, b: Order | null): Order | null {
 
 /**
  * The text of an order, as requests, logs and headers carry it; integers without an exponent.
- * {@linkcode parseOrder} with the same kind reads it back.
+ * {@linkcode parseOrder} with the table's type reads it back.
  */
 export function formatOrder(order: Order): string {
   // String(1e21) would be "1e+21", which no origin expects of an integer.
@@ -56,14 +102,15 @@ export function formatOrder(order: Order): string {
 }
 
 /** A number as JSON writes it; `007` and `+1` are strings. */
-const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /**
- * An order from its text: a bigint for an integer beyond 2^53, a number, or a string.
+ * An order from its text: a bigint for an integer beyond 2^53, a number, a time's canonical text,
+ * or a string.
  *
- * @param kind the table's kind of order where it is known; without it, whatever reads as a JSON
- *   number is a number
- * @throws {LockstepError} of kind `usage` where `kind` is `number` and the text is none
+ * @param type the table's type where it is known; without it, whatever reads as a JSON number is a
+ *   number, and any other text stands for itself
+ * @throws {LockstepError} of kind `usage` where the text is no order of that type
  *
  * @example
  * ```ts
@@ -71,23 +118,34 @@ const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
  * console.assert(parseOrder("998") === 998);
  * console.assert(parseOrder("9007199254740993") === 9007199254740993n);
  * console.assert(parseOrder("2026-01-31T12:00:00Z") === "2026-01-31T12:00:00Z");
+ * console.assert(parseOrder("2026-01-31 13:00+01", "time") === "2026-01-31T12:00:00");
  * ```
  */
-export function parseOrder(text: string, kind?: OrderKind): Order {
-  if (kind === "string") return text;
-  const match = JSON_NUMBER.exec(text);
-  const number = match === null ? NaN : Number(text);
-  if (Number.isFinite(number)) {
-    const integral = match?.[1] === undefined && match?.[2] === undefined;
-    if (integral && !Number.isSafeInteger(number)) return BigInt(text);
-    return Object.is(number, -0) ? 0 : number;
-  }
-  if (kind === undefined) return text;
+export function parseOrder(text: string, type?: OrderType | null): Order {
+  if (type === "text") return text;
+  const isNumber = type === "number" || (type !== "time" && JSON_NUMBER.test(text));
+  const order = isNumber ? decimalOf(text) : type === "time" ? canonicalTime(text) : text;
+  if (order !== null) return order;
+  if (type === undefined || type === null) return text;
   throw new LockstepError(`${JSON.stringify(text)} is no cursor of this table`, {
     kind: "usage",
     retry: "never",
-    hint: "its order field is a number: give a number, such as 998",
+    hint: type === "number"
+      ? "its order field is a number: give a number, such as 998"
+      : "its order field is a time: give a time, such as 2026-01-31T12:00:00Z",
   });
+}
+
+/**
+ * A number's text that no origin can take for more than any number that a double stands for. Of a
+ * number with a fraction the shortest text may lie above the one that was sent.
+ */
+export function roundedDown(order: number): string {
+  if (Number.isInteger(order)) return formatOrder(order);
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setFloat64(0, order);
+  bits.setBigInt64(0, bits.getBigInt64(0) + (order > 0 ? -1n : 1n));
+  return String(bits.getFloat64(0));
 }
 
 /**

@@ -74,9 +74,25 @@ export function explainRefusal(value: JsonValue, refusal: Refusal, shape: Record
     case "no order":
     case "bad order":
       return missing(value, shape.orderBy, "--order-by", refusal);
+    case "order of another kind":
+      return `${orderField(shape)} is ${kindOf(valueAt(value, shape.orderBy) ?? null)}, ` +
+        `and the table's orders are compared as ${shape.orderType ?? "others"} (--order-type)`;
+    case "zoned and naive times":
+      return `${orderField(shape)} ${shown(value, shape)} has ` +
+        "a zone where the others have none, or none where they have: mend the origin";
+    case "year beyond 9999":
+      return `${orderField(shape)} ${shown(value, shape)} has a year beyond 9999`;
     default:
       return refusal;
   }
+}
+
+function orderField({ orderBy }: RecordShape): string {
+  return `field ${JSON.stringify(orderBy)} (--order-by)`;
+}
+
+function shown(record: JsonObject, { orderBy }: RecordShape): string {
+  return JSON.stringify(String(valueAt(record, orderBy)).slice(0, NAME_LENGTH));
 }
 
 /**

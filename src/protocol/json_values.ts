@@ -47,6 +47,9 @@ import { type JsonValue, placeNames } from "./record.ts";
 /** A reject keeps this many UTF-16 units of its text. */
 export const REJECT_TEXT_LENGTH = 16_384;
 
+/** Longer texts of values aren't kept beside them. */
+const KEPT_TEXT_LENGTH = 1 << 16;
+
 /** Why a piece of text was refused. */
 export type RejectReason = CutFault | "invalid UTF-8" | "number out of range" | "no records";
 
@@ -64,6 +67,8 @@ export interface ValueBatch {
   readonly values: JsonValue[];
   /** UTF-16 length of each value's text; blanks around it on its line may be counted. */
   readonly lengths: number[];
+  /** The texts of the values at their places, as far as they were kept: a number has more digits. */
+  readonly texts?: readonly string[];
   /** What was refused, in order of arrival. */
   readonly rejects: Reject[];
   /** Network bytes of this push. */
@@ -74,6 +79,7 @@ export interface ValueBatch {
 interface Gathered {
   values: JsonValue[];
   lengths: number[];
+  texts: string[];
   rejects: Reject[];
 }
 
@@ -150,7 +156,7 @@ export class JsonValueDecoder {
   /** The first envelope, while none has held records. */
   #envelope: JsonDocument | "found" | null = null;
   #fault: BodyFault | null = null;
-  readonly #gathered: Gathered = { values: [], lengths: [], rejects: [] };
+  readonly #gathered: Gathered = { values: [], lengths: [], texts: [], rejects: [] };
 
   /** A decoder at the start of a body. */
   constructor(options: JsonValueOptions = {}) {
@@ -209,6 +215,7 @@ export class JsonValueDecoder {
     const batch = { ...this.#gathered, bytes };
     this.#gathered.values = [];
     this.#gathered.lengths = [];
+    this.#gathered.texts = [];
     this.#gathered.rejects = [];
     return batch;
   }
@@ -331,6 +338,7 @@ export class JsonValueDecoder {
       return false;
     }
     this.#gathered.lengths.push(line.length);
+    this.#keepText(line);
     return true;
   }
 
@@ -347,6 +355,13 @@ export class JsonValueDecoder {
     }
     this.#gathered.values.push(value);
     this.#gathered.lengths.push(text.length);
+    this.#keepText(text);
+  }
+
+  /** Keeps the text of the value that came last. */
+  #keepText(text: string): void {
+    const { values, texts } = this.#gathered;
+    if (text.length <= KEPT_TEXT_LENGTH) texts[values.length - 1] = text;
   }
 
   #reject(bytes: Uint8Array, reason: RejectReason): void {

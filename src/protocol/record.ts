@@ -7,7 +7,8 @@
  * @module
  */
 
-import type { Order } from "./cursor.ts";
+import { type Order, type OrderType, readOrder } from "./cursor.ts";
+import { canonicalTime } from "./iso_time.ts";
 
 /** Any JSON value; integers beyond 2^53 are `bigint`. */
 export type JsonValue =
@@ -44,6 +45,25 @@ export interface RecordShape {
   readonly orderBy: string;
   /** The tombstone field; default `deleted_at`. */
   readonly deletedBy: string;
+  /** The tombstone field's value that means deleted; without it, all that isn't nothing does. */
+  readonly deletedValue?: string | undefined;
+  /** How orders compare; null until it is decided, and every order stands for itself. */
+  readonly orderType?: OrderType | null | undefined;
+}
+
+/** From a record's value to its order. */
+export interface OrderReading {
+  /**
+   * The order, or why it can't be used.
+   *
+   * @param source the text of a number with a fraction, as it was sent
+   */
+  read(value: unknown, source?: () => string | null): Order | RefusedOrder;
+}
+
+/** A value that is no order: a text may be one, so that it can't say why. */
+export interface RefusedOrder {
+  readonly refusal: Refusal;
 }
 
 /** The shape of the protocol's own records. */
@@ -72,6 +92,8 @@ export type Refusal =
   | "no order"
   | "bad order"
   | "order of another kind"
+  | "zoned and naive times"
+  | "year beyond 9999"
   | "key too long"
   | "transform failed";
 
@@ -150,19 +172,65 @@ function isKeyPart(value: JsonValue | undefined): value is KeyPart {
     typeof value === "boolean";
 }
 
+/** Where a record's order is, and how it compares. */
+export type OrderField = Pick<RecordShape, "orderBy" | "orderType">;
+
 /** The order of a stored record; a record without one was not written by this program. */
-export function orderOf(record: JsonObject, shape: RecordShape): Order | undefined {
-  const order = valueAt(record, shape.orderBy);
-  return typeof order === "number" || typeof order === "string" || typeof order === "bigint"
-    ? order
-    : undefined;
+export function orderOf(record: JsonObject, field: OrderField): Order | undefined {
+  return readOrder(valueAt(record, field.orderBy), field.orderType ?? null) ?? undefined;
+}
+
+/** Dates that stand for none: what databases and languages make of nothing. */
+const ZERO_DATE =
+  /^(?:0000-.*|-0001-11-30.*|(?:0001|1970)-01-01(?:[Tt ]00:00(?::00(?:[.,]0*)?)?\s?(?:[Zz]|UTC|GMT|[+-][\d:]+)?)?)$/;
+
+/** The beginning of 1970 in another zone. */
+const EPOCH = "1970-01-01T00:00:00";
+
+/**
+ * Whether a tombstone field's value means that the record is deleted.
+ *
+ * Null, false, 0, nothing, and the zero dates that databases and languages write for no date mean
+ * that it lives.
+ *
+ * @param deletedValue the one value that means deleted, where there is such a one
+ */
+export function isDeletion(value: JsonValue | undefined, deletedValue?: string): boolean {
+  if (value === undefined || value === null) return false;
+  if (deletedValue !== undefined) {
+    return typeof value !== "object" && String(value) === deletedValue;
+  }
+  if (typeof value === "object") return true;
+  if (typeof value !== "string") return Number(value) !== 0;
+  const text = value.trim();
+  if (text === "" || text === "0" || text.toLowerCase() === "false") return false;
+  return !ZERO_DATE.test(text) && !(/^19(?:69|70)/.test(text) && canonicalTime(text) === EPOCH);
+}
+
+/** What means deleted, as text: `FIELD` or `FIELD=VALUE`. */
+export function deletionText({ deletedBy, deletedValue }: RecordShape): string {
+  return deletedValue === undefined ? deletedBy : `${deletedBy}=${deletedValue}`;
+}
+
+/** A value of the tombstone field that means deleted, for a deletion that has none of its own. */
+export function deletionMark(shape: RecordShape, order: JsonValue): JsonValue {
+  return shape.deletedValue ?? (isDeletion(order) ? order : true);
+}
+
+/** The tombstone field's value where it means deleted; else null. */
+function markOf(value: JsonObject, { deletedBy, deletedValue }: RecordShape): JsonValue {
+  const mark = valueAt(value, deletedBy) ?? null;
+  return mark !== null && isDeletion(mark, deletedValue) ? mark : null;
 }
 
 /**
  * Reads a record's key, order and tombstone mark, or says why it can't be stored.
  *
- * A key field is a string, a number or a boolean; the order is a number or a string; `deleted_at`
- * absent, null or false means live.
+ * A key field is a string, a number or a boolean; the order is a number or a string; what
+ * `deleted_at` means, {@linkcode isDeletion} says.
+ *
+ * @param orders how orders are read; by the shape's order type where nothing else is said
+ * @param source the text of the order, where it is a number with a fraction
  *
  * @example
  * ```ts
@@ -172,7 +240,13 @@ export function orderOf(record: JsonObject, shape: RecordShape): Order | undefin
  * console.assert(readRow({ updated_at: 999 }, 18, DEFAULT_SHAPE) === "no key");
  * ```
  */
-export function readRow(value: JsonValue, length: number, shape: RecordShape): Row | Refusal {
+export function readRow(
+  value: JsonValue,
+  length: number,
+  shape: RecordShape,
+  orders?: OrderReading,
+  source?: () => string | null,
+): Row | Refusal {
   if (!isJsonObject(value)) return "not an object";
   const key: KeyPart[] = [];
   for (const name of shape.key) {
@@ -182,17 +256,12 @@ export function readRow(value: JsonValue, length: number, shape: RecordShape): R
     // Deno KV takes -0 for another key than 0.
     key.push(part === 0 ? 0 : part);
   }
-  const order = valueAt(value, shape.orderBy);
-  if (order === undefined || order === null) return "no order";
-  if (typeof order !== "number" && typeof order !== "string" && typeof order !== "bigint") {
-    return "bad order";
-  }
-  const deletedAt = valueAt(value, shape.deletedBy);
-  return {
-    key,
-    order,
-    deletedAt: deletedAt === undefined || deletedAt === false ? null : deletedAt,
-    value,
-    length,
-  };
+  const sent = valueAt(value, shape.orderBy);
+  if (sent === undefined || sent === null) return "no order";
+  const order = orders === undefined
+    ? readOrder(sent, shape.orderType ?? null)
+    : orders.read(sent, source);
+  if (order === null) return "bad order";
+  if (typeof order === "object") return order.refusal;
+  return { key, order, deletedAt: markOf(value, shape), value, length };
 }

@@ -7,10 +7,10 @@
 
 import { Signal } from "../base/signal.ts";
 import type { Answer } from "../origin/connect.ts";
-import { orderKind } from "../protocol/cursor.ts";
 import { unstorable } from "../store/kv/keys.ts";
 import { AnswerWriter } from "../store/write/answer_writer.ts";
 import type { Table } from "../store/table/table.ts";
+import { typed } from "../store/table/table_state.ts";
 import { RowReader } from "../stream/row_reader.ts";
 import { rowStream } from "../stream/row_stream.ts";
 import { TrackedBody } from "../stream/tracked_body.ts";
@@ -94,16 +94,14 @@ export class AnswerIngest {
     stop: AbortSignal,
     enough: () => void,
   ): Promise<boolean> {
-    const { shape, options, name, clock } = this.#parts.config;
+    const { options, name, clock } = this.#parts.config;
     const { journal, table } = this.#parts;
     const { metrics } = journal;
-    // A resync from the beginning may bring orders of another kind than the table had.
-    const { cursor, resync } = table.meta;
-    const high = resync !== null && cursor === null ? null : table.meta.high;
     const ending = new TrackedBody(body);
     const reader = new RowReader({
-      shape,
-      kind: high === null ? null : orderKind(high),
+      shape: table.shape,
+      orders: table.orders,
+      onTyped: (type) => table.become(typed(table.meta, type)),
       checkKey: (row) => unstorable(name, row),
       transform: options.transform,
       strict: options.strict ?? false,

@@ -11,7 +11,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { Signal } from "../base/signal.ts";
-import { compareOrder, type Order } from "../protocol/cursor.ts";
+import { compareOrder, type Order, type OrderType, readOrder } from "../protocol/cursor.ts";
 import { backlog, type IndexedBacklog } from "../store/change_index/scan_by_order.ts";
 import type { Change, CommitEvent } from "../store/read/change.ts";
 import type { TableReader } from "../store/read/table_reader.ts";
@@ -44,6 +44,8 @@ export interface FollowedReplica {
   readonly reader: TableReader;
   /** Everything up to here is stored. */
   readonly cursor: Order | null;
+  /** How orders compare. */
+  readonly orderType: OrderType | null;
   /** The change index, while it is known to hold all that the table holds. */
   readonly index: IndexedBacklog | null;
   /** Aborts when no more changes will come. */
@@ -121,7 +123,8 @@ export async function* followReplica(
   options: ChangesOptions = {},
 ): AsyncGenerator<FollowedChange, void, undefined> {
   const { reader, ended } = replica;
-  const since = options.since ?? null;
+  const given = options.since ?? null;
+  const since = given === null ? null : readOrder(given, replica.orderType) ?? given;
   const stop = options.signal === undefined ? ended : AbortSignal.any([ended, options.signal]);
   const waiting = new Waiting();
   const unsubscribe = replica.subscribe((event) => waiting.push(event));

@@ -6,7 +6,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Endpoint } from "../origin/endpoint.ts";
-import type { Order } from "../protocol/cursor.ts";
+import type { OrderType } from "../protocol/cursor.ts";
 import type { RecordShape } from "../protocol/record.ts";
 import type { HookSettings } from "./hooks/hooks.ts";
 import type { ReplicatorOptions } from "./options.ts";
@@ -16,7 +16,10 @@ export interface ReplicaConfig {
   readonly name: string;
   readonly endpoint: Endpoint;
   readonly shape: RecordShape;
-  readonly since: Order | null;
+  /** Where to start, as text; null for `0`. */
+  readonly since: string | null;
+  /** How orders compare; null to go by the records. */
+  readonly orderType: OrderType | null;
   readonly options: ReplicatorOptions;
   /** What runs after commits. */
   readonly hooks: HookSettings;

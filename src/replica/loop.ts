@@ -9,11 +9,12 @@ import { type Answer, connect, type ConnectOptions } from "../origin/connect.ts"
 import { OriginClient } from "../origin/tls_client.ts";
 import {
   compareOrder,
+  formatOrder,
   type Order,
-  type OrderKind,
-  orderKind,
+  type OrderType,
   parseOrder,
   rewind,
+  roundedDown,
 } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import { storeFault } from "../store/kv/store_error.ts";
@@ -21,10 +22,10 @@ import { AnswerIngest, type TableParts } from "./answer_ingest.ts";
 import { AnswerStats } from "./answer_stats.ts";
 
 /** The origin's head; null where it says none, or none that can be read. */
-function headOf({ head }: Answer, kind: OrderKind | undefined): Order | null {
+function headOf({ head }: Answer, type: OrderType | null): Order | null {
   if (head === null || head === "") return null;
   try {
-    return parseOrder(head, kind);
+    return parseOrder(head, type);
   } catch {
     return null;
   }
@@ -115,19 +116,22 @@ export class Loop implements Disposable {
 
   async #exchange(stop: AbortSignal): Promise<void> {
     const { config: { endpoint, clock }, table, journal, resync } = this.#parts;
-    const { start, floor } = table.meta;
     const isFromBeginning = resync.isFromBeginning;
     const cursor = isFromBeginning ? null : table.meta.cursor;
-    const since = isFromBeginning ? start : this.#rewound(cursor);
+    const from = this.#asked(cursor, isFromBeginning);
     journal.enter("connect");
-    const from = since ?? (isFromBeginning ? null : floor) ?? 0;
     const answer = await connect(endpoint, from, this.#connectOptions(), clock, stop);
     journal.metrics.connections++;
     this.#backoff.answered();
     journal.contact();
     journal.enter("answered");
-    const kind = since === null ? undefined : orderKind(since);
-    const head = headOf(answer, kind);
+    const { orders } = table;
+    // Everything is compared: the records decide anew.
+    if (isFromBeginning) orders.reopen();
+    if (answer.orderType !== null) orders.told(answer.orderType);
+    const { start } = table.meta;
+    const since = cursor === null ? start : parseOrder(from, orders.type);
+    const head = headOf(answer, orders.type);
     await resync.checkGeneration(answer);
     await resync.answered();
     const isEmpty = answer.head === "";
@@ -170,15 +174,28 @@ export class Loop implements Disposable {
     await this.#parts.config.clock.sleep(ms, stop).catch(() => {});
   }
 
-  #rewound(cursor: Order | null): Order | null {
-    const { config: { options: { overlap } }, table } = this.#parts;
-    const isFresh = cursor === null || table.meta.resync?.phase === "reading";
-    if (overlap === undefined || isFresh) return cursor;
-    const since = rewind(cursor, overlap);
-    if (since !== 0) return since;
+  /** The text to ask the origin by. */
+  #asked(cursor: Order | null, isFromBeginning: boolean): string {
+    const { table } = this.#parts;
+    const { floor, startText } = table.meta;
+    if (cursor !== null) return this.#rewound(cursor);
+    if (isFromBeginning || floor === null) return startText ?? "0";
+    return table.orders.askText(floor);
+  }
+
+  #rewound(cursor: Order): string {
+    const { config: { options: { overlap } }, table: { orders, meta } } = this.#parts;
+    const text = orders.askText(cursor);
+    if (overlap === undefined || meta.resync?.phase === "reading") return text;
+    const since = rewind(typeof cursor === "string" ? text : cursor, overlap);
+    if (since === cursor) return text;
+    if (typeof since === "string") return since;
     // Asked from 0, the origin would leave out the deletions that have come since.
-    const { floor } = table.meta;
-    return floor !== null && compareOrder(floor, 1) < 0 ? floor : 1;
+    const { floor } = meta;
+    if (since === 0) {
+      return floor !== null && compareOrder(floor, 1) < 0 ? orders.askText(floor) : "1";
+    }
+    return typeof since === "number" ? roundedDown(since) : formatOrder(since);
   }
 
   #connectOptions(): ConnectOptions {

@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import type { OrderType } from "../protocol/cursor.ts";
 import type { JsonObject } from "../protocol/record.ts";
 import type { CommitEvent } from "../store/read/change.ts";
 
@@ -35,10 +36,15 @@ export interface ReplicatorOptions {
   readonly key?: readonly string[];
   /** Order field; default `updated_at`. */
   readonly orderBy?: string;
-  /** Tombstone field; default `deleted_at`. */
+  /**
+   * Tombstone field; default `deleted_at`. Nothing, zero, false and a zero date in it mean that the
+   * record lives. `FIELD=VALUE` names the one value that means deleted: `status=archived`.
+   */
   readonly deletedBy?: string;
   /** Where the records are inside an answer that wraps them: a field, or a JSON pointer. */
   readonly records?: string;
+  /** How orders compare; default `auto`: by what the first records have. */
+  readonly orderType?: "auto" | OrderType;
   /** Where to start in a store without a cursor; default `0`. */
   readonly since?: string;
   /** Ask again from so much before the cursor at every connect; default `0`. */

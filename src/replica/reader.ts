@@ -5,7 +5,7 @@
  */
 
 import { systemClock } from "../base/clock.ts";
-import { type Order, orderTime } from "../protocol/cursor.ts";
+import { type Order, orderTime, type OrderType } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import type { Key, KeyPart } from "../protocol/record.ts";
 import { type Holder, holderOf } from "../store/table/lease.ts";
@@ -34,10 +34,12 @@ export interface StoredStatus {
   readonly rows: number;
   /** False while `rows` is an estimate. */
   readonly rowsExact: boolean;
-  /** Everything up to here is stored; null before the first answer was complete. */
+  /** Everything up to here is stored, as the origin writes it; null before the first answer was complete. */
   readonly cursor: Order | null;
   /** The cursor as a time, where it is one; ISO-8601. */
   readonly cursorTime: string | null;
+  /** How orders compare; null until that is known. */
+  readonly orderType: OrderType | null;
   /** The origin's last sign of life that was written down; ISO-8601. */
   readonly lastContact: string | null;
   /** Seconds since then. */
@@ -111,7 +113,8 @@ export class ReplicaReader implements Disposable {
       url: origin.url,
       rows,
       rowsExact: exact,
-      cursor,
+      cursor: typeof cursor === "string" ? meta.cursorText ?? cursor : cursor,
+      orderType: meta.order?.type ?? null,
       cursorTime: cursor === null ? null : orderTime(cursor)?.toISOString() ?? null,
       lastContact: lastContact === null ? null : new Date(lastContact).toISOString(),
       ageSeconds: lastContact === null ? null : Math.max(0, systemClock.now() - lastContact) / 1000,

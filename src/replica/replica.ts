@@ -10,7 +10,8 @@
 
 import type { Clock } from "../base/clock.ts";
 import { compareOrder, type Order } from "../protocol/cursor.ts";
-import type { Key, KeyPart, RecordShape } from "../protocol/record.ts";
+import type { TableOrders } from "../protocol/orders.ts";
+import { deletionText, type Key, type KeyPart, type RecordShape } from "../protocol/record.ts";
 import type { Change, CommitEvent } from "../store/read/change.ts";
 import type { ChangeIndex } from "../store/change_index/index.ts";
 import { changesSince } from "../store/change_index/changes_since.ts";
@@ -125,8 +126,10 @@ export class Replica {
         key: shape.key,
         orderBy: shape.orderBy,
         records: options.records,
+        deletedBy: deletionText(shape),
       },
       since: config.since,
+      orderType: config.orderType,
       adopt: options.adopt ?? false,
       resync: options.resync ?? false,
       statusUrl: options.statusUrl ?? null,
@@ -259,6 +262,9 @@ export class Replica {
       get cursor() {
         return open.cursor;
       },
+      get orderType() {
+        return open.orders.type;
+      },
       get index() {
         const { index, cursor, meta } = open;
         // Above the cursor, and while something is on its way, rows may be ahead of the index.
@@ -294,7 +300,15 @@ export class Replica {
    * @internal
    */
   get shape(): RecordShape {
-    return this.#config.shape;
+    return this.#open.shape;
+  }
+
+  /**
+   * How orders compare, and how the origin writes them.
+   * @internal
+   */
+  get orders(): TableOrders {
+    return this.#open.orders;
   }
 
   /**

@@ -10,7 +10,6 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { Endpoint } from "../origin/endpoint.ts";
-import { type Order, parseOrder } from "../protocol/cursor.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import { DEFAULT_SHAPE, type RecordShape } from "../protocol/record.ts";
 import { SYSTEM } from "../store/kv/keys.ts";
@@ -56,11 +55,20 @@ function configure(
   const shape: RecordShape = {
     key: options.key ?? DEFAULT_SHAPE.key,
     orderBy: options.orderBy ?? DEFAULT_SHAPE.orderBy,
-    deletedBy: options.deletedBy ?? DEFAULT_SHAPE.deletedBy,
+    ...deletionOf(options.deletedBy ?? DEFAULT_SHAPE.deletedBy),
   };
-  const { since: text } = options;
-  const since: Order | null = text === undefined || text === "0" ? null : parseOrder(text);
-  return { name, endpoint, shape, since, options, clock };
+  const { since: text, orderType: type } = options;
+  const since = text === undefined || text === "0" ? null : text;
+  const orderType = type === undefined || type === "auto" ? null : type;
+  return { name, endpoint, shape, since, orderType, options, clock };
+}
+
+/** `FIELD`, or `FIELD=VALUE` where that value means deleted. */
+function deletionOf(text: string): Pick<RecordShape, "deletedBy" | "deletedValue"> {
+  const at = text.indexOf("=");
+  return at < 1
+    ? { deletedBy: text }
+    : { deletedBy: text.slice(0, at), deletedValue: text.slice(at + 1) };
 }
 
 /** Whether a table's failure ends the others, too: only what `strict` asks for does. */

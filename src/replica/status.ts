@@ -8,6 +8,8 @@
  * @module
  */
 
+import type { OrderType } from "../protocol/cursor.ts";
+
 /**
  * What a table's loop is doing (the machine is drawn in `state.ts`).
  *
@@ -137,6 +139,8 @@ export interface TableStatus {
   readonly cursor: string | null;
   /** The cursor as a time, where it is one. */
   readonly cursorTime: string | null;
+  /** How orders compare; null until that is known. */
+  readonly orderType: OrderType | null;
   /** The origin's head, where it tells (a feed's `lockstep-head`). */
   readonly head: string | null;
   /** Part of the way to the head, 0 to 1, where it can be told; null otherwise. */

@@ -8,7 +8,8 @@
 import { ageMs, type Instant, instant, instantOf, timeOf } from "../base/age.ts";
 import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
-import { formatOrder, orderTime } from "../protocol/cursor.ts";
+import { orderTime } from "../protocol/cursor.ts";
+import { deletionText } from "../protocol/record.ts";
 import type { LockstepError } from "../protocol/errors.ts";
 import type { CommitEvent } from "../store/read/change.ts";
 import type { WindowCommitObserver } from "../store/write/window_commit.ts";
@@ -89,9 +90,19 @@ export class StatusRecorder {
     return this.#lagMs;
   }
 
-  /** What is odd about the origin's last answer, in words. */
+  /** What is odd about what the origin sends, in words. */
   get warnings(): readonly string[] {
-    return this.#warnings;
+    const nothingLeft = this.#nothingLeft();
+    return nothingLeft === null ? this.#warnings : [nothingLeft, ...this.#warnings];
+  }
+
+  /** Deletions and nothing else have come: more likely they are none. */
+  #nothingLeft(): string | null {
+    const { deleted, inserted, updated, written } = this.metrics.records();
+    const isEmpty = this.#table.meta.rows === 0 && inserted + updated + written === 0;
+    if (!isEmpty || deleted === 0) return null;
+    return `all ${deleted} records that came are deletions, and no row is left: check --deleted-by ` +
+      `(${deletionText(this.#table.shape)}) against what the origin sends`;
   }
 
   enter(event: StateEvent): void {
@@ -104,8 +115,10 @@ export class StatusRecorder {
       log.info("{table}: live with {rows} rows at cursor {cursor}", {
         table: table.name,
         rows: table.meta.rows,
-        cursor: table.cursor === null ? "none" : formatOrder(table.cursor),
+        cursor: table.cursor === null ? "none" : table.orders.textOf(table.cursor),
       });
+      const warning = this.#nothingLeft();
+      if (warning !== null) log.warn("{table}: {warning}", { table: table.name, warning });
     }
     this.#state = next;
     this.#stateSince = this.#clock.now();

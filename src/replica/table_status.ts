@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatOrder, orderTime } from "../protocol/cursor.ts";
+import { orderTime } from "../protocol/cursor.ts";
 import type { HistoryEntry, TableMeta } from "../store/kv/stored_values.ts";
 import type { Table } from "../store/table/table.ts";
 import { countingCursor } from "../store/table/table_state.ts";
@@ -79,9 +79,10 @@ export function tableStatus(sources: StatusSources): TableStatus {
     ...advice(journal, meta),
     rows: meta.rows,
     rowsExact: meta.exact,
-    cursor: cursor === null ? null : formatOrder(cursor),
+    cursor: cursor === null ? null : table.orders.textOf(cursor),
+    orderType: table.orders.type,
     cursorTime: cursor === null ? null : orderTime(cursor)?.toISOString() ?? null,
-    head: head === null ? null : formatOrder(head),
+    head: head === null ? null : table.orders.textOf(head),
     progress: journal.isLive
       ? null
       : meta.resync !== null

@@ -7,16 +7,20 @@
  * @module
  */
 
-import { compareOrder, type Order, type OrderKind, orderKind } from "../protocol/cursor.ts";
+import { compareOrder, type Order, type OrderType } from "../protocol/cursor.ts";
+import { numberText } from "../protocol/decimal.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import { explainRefusal, foreignKind } from "../protocol/explain_refusal.ts";
 import type { BodyFault } from "../protocol/json_document.ts";
 import type { ValueBatch } from "../protocol/json_values.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
+import type { TableOrders } from "../protocol/orders.ts";
 import {
+  deletionMark,
   isJsonObject,
   type JsonObject,
   type JsonValue,
+  placeNames,
   readRow,
   recordOf,
   type RecordShape,
@@ -25,6 +29,7 @@ import {
   valueAt,
 } from "../protocol/record.ts";
 import { envelopeFault, textFault } from "./seen_instead.ts";
+import { OrderWatch } from "./order_watch.ts";
 
 /** Something that can't be stored, for the quarantine. */
 export interface Reject {
@@ -61,8 +66,10 @@ export interface RowBatch {
 /** Settings of {@linkcode RowReader}. */
 export interface RowReaderOptions {
   readonly shape: RecordShape;
-  /** The table's kind of order, once it has one. */
-  readonly kind: OrderKind | null;
+  /** How the table's orders are read; it decides on their type by the first records. */
+  readonly orders: TableOrders;
+  /** Told of the type of the orders before the first of them is read. */
+  readonly onTyped?: (type: OrderType) => void;
   /** Says why a key can't be stored, if it can't. */
   readonly checkKey?: (row: Row) => Refusal | null;
   /** Record → what is stored; undefined leaves it out. */
@@ -77,7 +84,8 @@ export interface RowReaderOptions {
 function tombstoneOf(row: Row, deletedAt: JsonValue, shape: RecordShape): Row {
   const value = recordOf([
     ...shape.key.map((place, i) => [place, row.key[i] ?? null] as const),
-    [shape.orderBy, row.order],
+    // As it was sent: a follower reads it as it reads the others.
+    [shape.orderBy, valueAt(row.value, shape.orderBy) ?? row.order],
     [shape.deletedBy, deletedAt],
   ]);
   return { ...row, deletedAt, value, length: stringifyJson(value).length };
@@ -108,7 +116,9 @@ const MOST_HELD = 1000;
 /** Reads the values of one answer. */
 export class RowReader {
   readonly #options: RowReaderOptions;
-  #kind: OrderKind | null;
+  /** The name that the order's text stands behind in a record's text. */
+  readonly #orderName: string;
+  readonly #watch: OrderWatch;
   #last: Order | null = null;
   #bad = 0;
   #anyGood = false;
@@ -119,7 +129,9 @@ export class RowReader {
 
   constructor(options: RowReaderOptions) {
     this.#options = options;
-    this.#kind = options.kind;
+    const { orders, shape, onTyped } = options;
+    this.#watch = new OrderWatch(orders, shape.orderBy, onTyped);
+    this.#orderName = placeNames(shape.orderBy).at(-1) ?? "";
     this.#kinds = options.foreignKinds ?? new Set();
   }
 
@@ -138,7 +150,8 @@ export class RowReader {
 
   /** @throws {LockstepError} `bad-record` with `strict`; `not-records` where nothing is a record. */
   read(batch: ValueBatch): RowBatch {
-    const { shape } = this.#options;
+    const { shape, orders } = this.#options;
+    this.#watch.begin(batch.values);
     const rows: Row[] = [];
     const rejects: Reject[] = [...batch.rejects];
     const foreign: Reject[] = [];
@@ -147,9 +160,11 @@ export class RowReader {
     let maxOrder: Order | null = null;
     let minOrder: Order | null = null;
     let sorted = true;
-    for (let i = 0; i < batch.values.length; i++) {
-      const value = batch.values[i] ?? null;
-      let row = readRow(value, batch.lengths[i] ?? 0, shape);
+    let at = 0;
+    const source = () => this.#orderText(batch, at);
+    for (at = 0; at < batch.values.length; at++) {
+      const value = batch.values[at] ?? null;
+      let row = readRow(value, batch.lengths[at] ?? 0, shape, orders, source);
       if (typeof row !== "string") row = this.#check(row);
       if (typeof row === "string") {
         const reject = this.#refused(value, row);
@@ -162,6 +177,7 @@ export class RowReader {
       if (minOrder === null || compareOrder(row.order, minOrder) < 0) minOrder = row.order;
       rows.push(row);
     }
+    this.#watch.note(rows);
     const isHeartbeat = foreign.length <= HEARTBEATS;
     this.#judge(rows.length, isHeartbeat ? rejects : [...rejects, ...foreign]);
     rejects.push(...isHeartbeat ? foreign.filter((reject) => this.#isNewKind(reject)) : foreign);
@@ -196,10 +212,25 @@ export class RowReader {
     else if (reject !== undefined) this.#fault = textFault(reject.text, shape);
   }
 
+  /**
+   * The answer is over: what it held is judged as a whole.
+   *
+   * @throws {LockstepError} where it is sorted in another way than its orders are compared
+   */
+  end(): void {
+    this.#watch.end();
+  }
+
+  /** The digits of a record's order, as they were sent. */
+  #orderText({ values, texts }: ValueBatch, at: number): string | null {
+    const text = texts?.[at];
+    const value = values[at];
+    if (text === undefined || value === undefined || !isJsonObject(value)) return null;
+    const order = valueAt(value, this.#options.shape.orderBy);
+    return typeof order === "number" ? numberText(text, this.#orderName, order) : null;
+  }
+
   #check(row: Row): Row | Refusal {
-    const kind = orderKind(row.order);
-    this.#kind ??= kind;
-    if (kind !== this.#kind) return "order of another kind";
     const refusal = this.#options.checkKey?.(row) ?? null;
     if (refusal !== null) return refusal;
     const { transform } = this.#options;
@@ -217,7 +248,10 @@ export class RowReader {
       return "transform failed";
     }
     // A record that is left out must not stay behind from when it was not: it becomes a tombstone.
-    if (value === undefined) return tombstoneOf(row, row.order, shape);
+    if (value === undefined) {
+      const sent = valueAt(row.value, shape.orderBy) ?? row.order;
+      return tombstoneOf(row, deletionMark(shape, sent), shape);
+    }
     for (const name of [...shape.key, shape.orderBy]) {
       if (Object.is(valueAt(value, name), valueAt(row.value, name))) continue;
       throw new LockstepError(

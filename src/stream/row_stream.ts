@@ -69,6 +69,7 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
         ending.fault = decoder.fault ?? reader.fault;
         onBatch(batch);
         controller.enqueue(batch);
+        reader.end();
       },
     },
     undefined,

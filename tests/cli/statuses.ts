@@ -15,6 +15,7 @@ export function tableStatus(changes: Partial<TableStatus> = {}): TableStatus {
     rowsExact: true,
     cursor: "998",
     cursorTime: null,
+    orderType: null,
     head: null,
     progress: null,
     lastContact: "2026-11-22T22:00:00.000Z",

@@ -7,6 +7,7 @@ import { Hono } from "hono";
 import { systemClock } from "../../src/base/clock.ts";
 import { TableFeed } from "../../src/feed/table_feed.ts";
 import type { FeedTable } from "../../src/feed/host.ts";
+import { TableOrders } from "../../src/protocol/orders.ts";
 import { Feeds } from "../../src/feed/routes.ts";
 import { DEFAULT_SHAPE, type JsonObject } from "../../src/protocol/record.ts";
 import type { CommitEvent } from "../../src/store/read/change.ts";
@@ -115,6 +116,7 @@ Deno.test("rows let go in several windows are all read back, as the cursor cover
   const table: FeedTable = {
     table: "servers",
     shape: DEFAULT_SHAPE,
+    orders: new TableOrders(),
     index,
     kv,
     feedState: () => ({ cursor, high: 1009, live: true, originHead: null }),

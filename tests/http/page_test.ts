@@ -80,6 +80,7 @@ Deno.test("nothing that an origin or a name says becomes markup, and the page ha
     cursor: HOSTILE,
     head: HOSTILE,
     cursorTime: null,
+    orderType: null,
     quarantined: 1,
     quarantinedBy: { [HOSTILE]: 1 },
     reconnects: { [HOSTILE]: 1 },

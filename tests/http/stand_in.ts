@@ -25,6 +25,7 @@ export function tableStatus(table: string, change: Partial<TableStatus> = {}): T
     rowsExact: true,
     cursor: "1795386360",
     cursorTime: new Date(now - 4000).toISOString(),
+    orderType: null,
     head: null,
     progress: null,
     lastContact: new Date(now - 2000).toISOString(),

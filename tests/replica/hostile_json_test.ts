@@ -36,7 +36,10 @@ const LINES: readonly (readonly [line: string | Uint8Array, reason: string | nul
   ['{"updated_at":10}', 'no field "id" (--key); the record has: updated_at'],
   ['{"id":10}', 'no field "updated_at" (--order-by); the record has: id'],
   ['{"id":10,"updated_at":[1]}', `field "updated_at" (--order-by) is a list; ${BOTH}`],
-  ['{"id":10,"updated_at":"2026-01-01"}', "order of another kind"],
+  [
+    '{"id":10,"updated_at":"2026-01-01"}',
+    'field "updated_at" (--order-by) is a string, and the table\'s orders are compared as number (--order-type)',
+  ],
   [`{"id":"${"k".repeat(2100)}","updated_at":10}`, "key too long"],
   [
     Uint8Array.from([

@@ -137,7 +137,7 @@ Deno.test("a stale row can't come back behind its tombstone, also of a row never
   assert.equal(await reader.tombstone([1]), null);
 });
 
-Deno.test("deleted_at that is absent, null or false means live; everything else is a deletion", async () => {
+Deno.test("deleted_at that is absent, null, false, 0 or empty means live; the rest is a deletion", async () => {
   const marks = [undefined, null, false, true, 0, 1, "", "x", {}, []];
   const sent = marks.map((mark, id) => ({
     id,
@@ -147,7 +147,8 @@ Deno.test("deleted_at that is absent, null or false means live; everything else 
   await using origin = await MisbehavingOrigin.start(records(text(sent as JsonObject[])));
   await using store = await TempStore.create();
   await replicateOnce(`${origin.url}/servers`, { kv: store.path });
-  await assertTable(await store.open(), (sent as JsonObject[]).slice(0, 3));
+  const live = (sent as JsonObject[]).filter((_, id) => [0, 1, 2, 4, 6].includes(id));
+  await assertTable(await store.open(), live);
 });
 
 Deno.test("a row that was committed late is fetched by the overlap, on every connect", async () => {

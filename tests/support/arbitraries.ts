@@ -6,7 +6,15 @@
 
 import fc from "fast-check";
 import { compareOrder, type Order } from "../../src/protocol/cursor.ts";
-import type { JsonObject, Key, KeyPart, RecordShape, Row } from "../../src/protocol/record.ts";
+import {
+  isDeletion,
+  type JsonObject,
+  type JsonValue,
+  type Key,
+  type KeyPart,
+  type RecordShape,
+  type Row,
+} from "../../src/protocol/record.ts";
 import type { Reject, RowBatch } from "../../src/stream/row_reader.ts";
 
 /** Characters at which encodings differ: NUL, the end of ASCII, surrogates and what is beside them. */
@@ -34,16 +42,21 @@ export const keyArbitrary: fc.Arbitrary<Key> = fc.array(keyPartArbitrary, {
   maxLength: 3,
 });
 
+/** What marks a deletion of that order: an order that is nothing would mark none. */
+function markOf(order: Order): JsonValue {
+  return isDeletion(order) ? order : true;
+}
+
 /** A row with nothing but its key, order and a number of its own. */
 export function makeRow(key: Key, order: Order, n = 0, deleted = false): Row {
   const value: JsonObject = {
     id: [...key],
     updated_at: order,
-    deleted_at: deleted ? order : null,
+    deleted_at: deleted ? markOf(order) : null,
     n,
   };
   for (const [i, part] of key.entries()) value[`k${i}`] = part;
-  return { key, order, deletedAt: deleted ? order : null, value, length: 40 };
+  return { key, order, deletedAt: deleted ? markOf(order) : null, value, length: 40 };
 }
 
 /** The shape of {@linkcode makeRow}'s rows with so many key parts. */

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { DEFAULT_SHAPE, valueAt } from "../../protocol/record.ts";
-import type { Order } from "../../protocol/cursor.ts";
+import { DEFAULT_SHAPE, orderOf } from "../../protocol/record.ts";
 import { stringifyJson } from "../../protocol/json_text.ts";
 import type { AnyValues } from "../options/table.ts";
 import { LineWriter, writeError } from "../output.ts";
@@ -20,18 +19,14 @@ export async function exportCommand(values: AnyValues, table: string): Promise<n
       return 1;
     }
     const orderBy = meta.origin.orderBy ?? DEFAULT_SHAPE.orderBy;
+    const orderType = meta.order?.type ?? null;
     using sorter = new ExternalSort();
     for await (const { value } of reader.list()) {
-      const order = valueAt(value, orderBy);
-      await sorter.add(isOrder(order) ? order : 0, stringifyJson(value));
+      await sorter.add(orderOf(value, { orderBy, orderType }) ?? 0, stringifyJson(value));
     }
     const out = new LineWriter();
     for await (const text of sorter.sorted()) await out.line(text);
     await out.flush();
     return 0;
   });
-}
-
-function isOrder(value: unknown): value is Order {
-  return typeof value === "number" || typeof value === "bigint" || typeof value === "string";
 }

@@ -90,6 +90,7 @@ function replicatorOptions(
       orderBy: values.orderBy,
       deletedBy: values.deletedBy,
       records: values.records,
+      orderType: values.orderType,
       since: values.since,
       overlap: values.overlap,
       attempts: values.attempts,

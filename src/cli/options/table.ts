@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ORDER_TYPES } from "../../protocol/cursor.ts";
 import { LOG_LEVELS } from "../../base/log.ts";
 import { flag, list, type Option, type OptionValues, value } from "./spec.ts";
 import { parseSource } from "./url_option.ts";
@@ -63,11 +64,22 @@ const origin = {
       default: "updated_at",
     },
   ),
+  orderType: value(
+    "order-type",
+    "TYPE",
+    oneOf(ORDER_TYPES),
+    "How orders compare: `number` by value, also decimals that are written as text; `time` as " +
+      "instants, however an ISO-8601 time is written; `text` by code unit; `auto` by what most of " +
+      "the first records have. Changing it takes `--resync`.",
+    { default: "auto", completes: ORDER_TYPES },
+  ),
   deletedBy: value(
     "deleted-by",
-    "FIELD",
+    "FIELD[=VALUE]",
     place,
-    "The field, or JSON pointer, that marks a record as deleted.",
+    "The field, or JSON pointer, that marks a record as deleted: by any value but nothing, zero, " +
+      "false or a zero date. `=VALUE` names the one value that means deleted, as in " +
+      "`status=archived`.",
     {
       default: "deleted_at",
     },

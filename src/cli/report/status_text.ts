@@ -31,6 +31,7 @@ function runningTable(table: TableStatus): string {
     ["origin", table.url],
     ["rows", rowsText(table.rows, table.rowsExact).replace(/ rows?$/, "")],
     ["cursor", cursorText(table.cursor, table.cursorTime)],
+    ...(table.orderType === null ? [] : [["order type", table.orderType] as const]),
     ["last contact", contactText(table.lastContact, table.ageSeconds)],
   ];
   if (table.lagSeconds !== null) {
@@ -62,10 +63,11 @@ export function storedText({ table, meta }: ListedTable, now: number, running: b
     [
       "cursor",
       cursorText(
-        meta.cursor === null ? null : formatOrder(meta.cursor),
+        meta.cursor === null ? null : meta.cursorText ?? formatOrder(meta.cursor),
         time?.toISOString() ?? null,
       ),
     ],
+    ...(meta.order == null ? [] : [["order type", meta.order.type] as const]),
     [
       "last contact",
       contactText(

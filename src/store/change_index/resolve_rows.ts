@@ -4,7 +4,7 @@
  * @module
  */
 
-import { compareOrder } from "../../protocol/cursor.ts";
+import { compareOrder, readOrder } from "../../protocol/cursor.ts";
 import { type JsonObject, type Key, orderOf, type RecordShape } from "../../protocol/record.ts";
 import type { Change } from "../read/change.ts";
 import type { ChangeEntry } from "./entry.ts";
@@ -137,8 +137,9 @@ export async function lookUpChanges(
       const tombstone = found[n]?.value ?? null;
       const entry = entries[i];
       if (tombstone === null || entry === undefined) continue;
-      if (compareOrder(tombstone.order, entry.order) !== 0) continue;
-      const { order, value } = tombstone;
+      const order = readOrder(tombstone.order, shape.orderType ?? null);
+      if (order === null || compareOrder(order, entry.order) !== 0) continue;
+      const { value } = tombstone;
       changes[i] = { kind: "delete", key: entry.key, order, value };
     }
   }

@@ -9,8 +9,8 @@
  * @module
  */
 
-import { compareOrder, type Order } from "../../protocol/cursor.ts";
-import { type JsonObject, type Key, valueAt } from "../../protocol/record.ts";
+import { compareOrder, type Order, readOrder } from "../../protocol/cursor.ts";
+import { type JsonObject, type Key, type OrderField, orderOf } from "../../protocol/record.ts";
 import type { Change } from "../read/change.ts";
 import type { ChangePlace } from "./entry.ts";
 import type { ChangeIndex } from "./index.ts";
@@ -66,19 +66,24 @@ export async function* backlog(
   reader: TableReader,
   options: BacklogOptions,
 ): AsyncGenerator<Found> {
-  const orderBy = (await reader.meta())?.origin.orderBy;
-  if (orderBy === undefined) return;
+  const meta = await reader.meta();
+  if (meta === null) return;
+  const field: OrderField = { orderBy: meta.origin.orderBy, orderType: meta.order?.type ?? null };
+  // A consumer may give a cursor as the origin writes it.
+  const { since: given } = options;
+  const since = given === null ? null : readOrder(given, field.orderType ?? null) ?? given;
+  const wanted = { ...options, since };
   const indexed = options.index ?? null;
   const pages = indexed === null
-    ? scannedPages(reader, orderBy, options)
-    : indexedPages(indexed, options);
+    ? scannedPages(reader, field, wanted)
+    : indexedPages(indexed, wanted);
   for await (const page of pages) {
     for (let from = 0; from < page.length; from += GROUP_ROWS) {
       const group = page.slice(from, from + GROUP_ROWS);
       const rows = await reader.getMany(group.map(({ key }) => key));
       for (const [i, { key, order }] of group.entries()) {
         if (options.signal.aborted) return;
-        const change = await changeOf(reader, key, rows[i]?.value ?? null, orderBy);
+        const change = await changeOf(reader, key, rows[i]?.value ?? null, field);
         if (change === null) continue;
         // The index still has where a row was before; it also has, or gets, where it is now.
         const isPast = indexed !== null && compareOrder(change.order, order) !== 0;
@@ -104,11 +109,11 @@ async function* indexedPages(
 
 async function* scannedPages(
   reader: TableReader,
-  orderBy: string,
+  field: OrderField,
   options: BacklogOptions,
 ): AsyncGenerator<readonly Place[]> {
   for (let last: Place | null = null;;) {
-    const page: Place[] = await nextPage(reader, orderBy, options, last);
+    const page: Place[] = await nextPage(reader, field, options, last);
     yield page;
     last = page.at(-1) ?? null;
     if (page.length < PAGE_PLACES) return;
@@ -119,20 +124,21 @@ async function changeOf(
   reader: TableReader,
   key: Key,
   value: JsonObject | null,
-  orderBy: string,
+  field: OrderField,
 ): Promise<Change | null> {
   if (value !== null) {
-    const order = orderIn(value, orderBy);
-    return order === null ? null : { kind: "put", key, order, value };
+    const order = orderOf(value, field);
+    return order === undefined ? null : { kind: "put", key, order, value };
   }
   const tombstone = await reader.tombstone(key);
-  return tombstone && { kind: "delete", key, order: tombstone.order, value: tombstone.value };
+  const order = tombstone && readOrder(tombstone.order, field.orderType ?? null);
+  return order === null ? null : { kind: "delete", key, order, value: tombstone?.value ?? {} };
 }
 
 /** The least places after `last`, sorted. */
 async function nextPage(
   reader: TableReader,
-  orderBy: string,
+  field: OrderField,
   { since, after, deletions, signal }: BacklogOptions,
   last: Place | null,
 ): Promise<Place[]> {
@@ -156,22 +162,16 @@ async function nextPage(
   };
   for await (const { key, value, versionstamp } of reader.list()) {
     if (signal.aborted) return [];
-    const order = orderIn(value, orderBy);
-    if (order !== null) offer(key, order, versionstamp);
+    const order = orderOf(value, field);
+    if (order !== undefined) offer(key, order, versionstamp);
   }
   if (deletions) {
     for await (const { key, tombstone, versionstamp } of reader.tombstones()) {
       if (signal.aborted) return [];
-      offer(key, tombstone.order, versionstamp);
+      const order = readOrder(tombstone.order, field.orderType ?? null);
+      if (order !== null) offer(key, order, versionstamp);
     }
   }
   cut();
   return page;
-}
-
-function orderIn(value: JsonObject, orderBy: string): Order | null {
-  const order = valueAt(value, orderBy);
-  return typeof order === "number" || typeof order === "bigint" || typeof order === "string"
-    ? order
-    : null;
 }

@@ -44,8 +44,10 @@ export const SYSTEM = "lockstep";
  * - 1: the first.
  * - 2: the cursor entry also holds `floor` and `changes`; `table/table.ts` adds them when it opens a
  *   table of an older store.
+ * - 3: the cursor entry also holds `order`, `cursorText`, `floorText` and `start`; orders of times
+ *   are canonical texts. `table/order_migration.ts` adds them when it opens a table of an older store.
  */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 export const layoutKey: Deno.KvKey = [SYSTEM, "layout"];
 

@@ -5,6 +5,7 @@
  */
 
 import type { Order } from "../../protocol/cursor.ts";
+import type { OrderState } from "../../protocol/orders.ts";
 import type { JsonObject, JsonValue } from "../../protocol/record.ts";
 
 /** What a table was copied from; a store is refused to any other origin. */
@@ -15,6 +16,8 @@ export interface OriginIdentity {
   readonly orderBy: string;
   /** Where the records are in an answer; absent where they are the answer itself. */
   readonly records?: string | undefined;
+  /** `FIELD` or `FIELD=VALUE`: what means deleted; absent in stores of an older layout. */
+  readonly deletedBy?: string | undefined;
 }
 
 /** What a resync's states have in common. */
@@ -95,14 +98,22 @@ export type ResyncMark =
 export interface TableMeta {
   /** The greatest order up to which everything is stored; null before the first record. */
   readonly cursor: Order | null;
-  /** Where the first fill began, and every resync begins; null for `0`. */
+  /** The text of the cursor at the origin: as it was sent, or less. */
+  readonly cursorText?: string | null;
+  /** How orders compare and are written; null until that is known, absent in an older layout. */
+  readonly order?: OrderState | null;
+  /** Where the first fill began, and every resync begins; null for `0`, or without a type. */
   readonly start: Order | null;
+  /** Its text, as a person gave it; null for `0`. */
+  readonly startText?: string | null;
   /**
    * Where to ask from while there is no cursor: the least order that the first answer, or a
    * resync's, brought. From `0` the origin leaves deletions out, and a row that was stored before a
    * crash and deleted after it would stay as a ghost.
    */
   readonly floor: Order | null;
+  /** The text of `floor` at the origin. */
+  readonly floorText?: string | null;
   /** The greatest order ever written, or about to be: rows up to here are compared, not overwritten. */
   readonly high: Order | null;
   readonly origin: OriginIdentity;

@@ -5,6 +5,7 @@
  */
 
 import type { Order } from "../../protocol/cursor.ts";
+import { readOrder } from "../../protocol/cursor.ts";
 import { type JsonObject, orderOf, type RecordShape, type Row } from "../../protocol/record.ts";
 import { rowKey, tombstoneKey } from "../kv/keys.ts";
 import { directoryOf, readParts } from "../kv/large_rows.ts";
@@ -77,8 +78,14 @@ export async function lookUp(
   for (const [n, entry] of (await readAll(kv, keys)).entries()) {
     const i = missing[n];
     if (i === undefined || entry.versionstamp === null) continue;
-    const { order, value } = entry.value as Tombstone;
-    found[i] = { order, value, isRow: false, confirmed: isConfirmed(entry.versionstamp, order) };
+    const { order: stored, value } = entry.value as Tombstone;
+    const order = readOrder(stored, shape.orderType ?? null);
+    // A deletion that was remembered under another type of orders.
+    if (order === null) found[i] = { order: 0, value, isRow: false, confirmed: false };
+    else {
+      const confirmed = isConfirmed(entry.versionstamp, order);
+      found[i] = { order, value, isRow: false, confirmed };
+    }
   }
   return found;
 }

@@ -7,6 +7,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { maxOrder, type Order } from "../../protocol/cursor.ts";
 import { LockstepError } from "../../protocol/errors.ts";
+import { TableOrders } from "../../protocol/orders.ts";
 import type { RecordShape } from "../../protocol/record.ts";
 import { ChangeIndex } from "../change_index/index.ts";
 import { dropEntries } from "../change_index/run.ts";
@@ -17,6 +18,7 @@ import { changePrefix, changeStateKey, cursorKey, hookKey, rowPrefix } from "../
 import { collectParts, dropVersion, hasParts } from "../kv/large_rows.ts";
 import { openQueue } from "./open_queue.ts";
 import { Lease } from "./lease.ts";
+import { migrate } from "./order_migration.ts";
 import type { HookMark, ResyncMark, TableMeta } from "../kv/stored_values.ts";
 import {
   type Admission,
@@ -46,12 +48,15 @@ export interface TableOptions extends Admission {
 }
 
 /** Serialised size of the cursor's value at most, for the limits. */
-const META_BYTES = 8192;
+const META_BYTES = 12_288;
 
 /** One table of a store, open for writing. */
 export class Table {
   readonly name: string;
+  /** Its order type is the table's present one. */
   readonly shape: RecordShape;
+  /** How orders compare, and how the origin writes them. */
+  readonly orders: TableOrders;
   readonly store: Store;
   readonly clock: Clock;
   readonly committer: OperationQueue;
@@ -96,7 +101,10 @@ export class Table {
     epoch: string | null,
   ) {
     this.name = options.table;
-    this.shape = options.shape;
+    this.orders = new TableOrders(meta.order ?? null, options.orderType);
+    this.orders.remember(meta.cursor, meta.cursorText);
+    this.orders.remember(meta.floor, meta.floorText);
+    this.shape = this.orders.shapeOf(options.shape);
     this.store = store;
     this.clock = options.clock;
     this.#lease = lease;
@@ -139,7 +147,11 @@ export class Table {
     const kv = store.writer;
     const name = options.table;
     const { value: stored, versionstamp } = await kv.get<TableMeta>(cursorKey(name));
-    const meta = admitted(stored, options, store.path);
+    const found = admitted(stored, options, store.path);
+    const isOld = stored !== null && stored.order === undefined;
+    const { state: meta, isReordered } = isOld
+      ? await migrate(kv, found, options)
+      : { state: found, isReordered: false };
     const rejects = meta.quarantined > 0
       ? await SeenRejects.load(kv, name, options.shape)
       : new SeenRejects();
@@ -150,7 +162,8 @@ export class Table {
     // Said at once: where nothing else is to be written, the next start would refuse the store.
     if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save();
     if (options.feed) {
-      const isOther = stored !== null && !sameIdentity(stored.origin, meta.origin, false);
+      const isOther = isReordered ||
+        (stored !== null && !sameIdentity(stored.origin, meta.origin, false));
       const isNew = stored === null && await table.isEmpty();
       table.index = await ChangeIndex.open(table, meta.high, isOther, isNew);
     } else await table.#dropIndex();
@@ -185,7 +198,7 @@ export class Table {
   /** Adds the table's state to an operation, with the given cursor. */
   sign(operation: Operation, cursor: Order | null): void {
     this.index?.sign(operation);
-    const state = withCursor(this.meta, cursor);
+    const state = withCursor(this.meta, cursor, this.orders);
     if (this.committer.isOrdered) return operation.set(cursorKey(this.name), state, META_BYTES);
     const id = crypto.randomUUID();
     operation.sign(id);

@@ -19,16 +19,25 @@
  * @module
  */
 
-import { compareOrder, maxOrder, type Order } from "../../protocol/cursor.ts";
+import {
+  compareOrder,
+  maxOrder,
+  type Order,
+  type OrderType,
+  parseOrder,
+} from "../../protocol/cursor.ts";
 import { LockstepError } from "../../protocol/errors.ts";
+import { type OrderState, otherTypeError, type TableOrders } from "../../protocol/orders.ts";
 import type { OriginIdentity, ResyncMark, TableMeta } from "../kv/stored_values.ts";
 
 /** What a table is to be a copy of. */
 export interface Admission {
   readonly table: string;
   readonly origin: OriginIdentity;
-  /** Where to start in a store that has no cursor; null for `0`. */
-  readonly since: Order | null;
+  /** Where to start in a store that has no cursor, as text; null for `0`. */
+  readonly since: string | null;
+  /** How orders are to compare; null to go by the records. */
+  readonly orderType: OrderType | null;
   /** Keep rows and cursor under a new URL. */
   readonly adopt: boolean;
   /** Accept any origin: the table is about to be resynced. */
@@ -38,12 +47,14 @@ export interface Admission {
 /** Whether two origins are one, or at least have the same fields. */
 export function sameIdentity(a: OriginIdentity, b: OriginIdentity, alsoUrl: boolean): boolean {
   return a.orderBy === b.orderBy && a.key.join("\0") === b.key.join("\0") &&
+    (a.deletedBy ?? b.deletedBy) === (b.deletedBy ?? a.deletedBy) &&
     (!alsoUrl || (a.url === b.url && a.records === b.records));
 }
 
-function describe({ url, key, orderBy, records }: OriginIdentity): string {
+function describe({ url, key, orderBy, deletedBy, records }: OriginIdentity): string {
+  const deletion = deletedBy === undefined ? "" : `, deleted by ${deletedBy}`;
   const place = records === undefined ? "" : `, records in ${records}`;
-  return `${url} (key ${key.join(",")}, ordered by ${orderBy}${place})`;
+  return `${url} (key ${key.join(",")}, ordered by ${orderBy}${deletion}${place})`;
 }
 
 /**
@@ -54,9 +65,14 @@ function describe({ url, key, orderBy, records }: OriginIdentity): string {
  */
 export function admitted(found: TableMeta | null, admission: Admission, path: string): TableMeta {
   const { origin, table } = admission;
+  const type = admission.orderType ?? found?.order?.type ?? null;
+  const startText = admission.since ?? found?.startText ?? null;
+  const start = startText === null || type === null ? null : parseOrder(startText, type);
   const fresh: TableMeta = {
-    cursor: admission.since,
-    start: admission.since,
+    cursor: start,
+    order: null,
+    start,
+    startText,
     floor: null,
     high: null,
     origin,
@@ -70,19 +86,25 @@ export function admitted(found: TableMeta | null, admission: Admission, path: st
   };
   if (found === null) return fresh;
   // A store of an older layout lacks what came later.
-  const start = admission.since ?? found.start ?? null;
-  const stored: TableMeta = { ...fresh, ...found, start };
-  if (sameIdentity(stored.origin, origin, true)) return stored;
-  if (admission.adopt && sameIdentity(stored.origin, origin, false)) {
-    return { ...stored, origin, generation: null };
-  }
+  const stored: TableMeta = {
+    ...fresh,
+    ...found,
+    start: start ?? found.start ?? null,
+    startText,
+    origin: { ...found.origin, deletedBy: found.origin.deletedBy ?? origin.deletedBy },
+  };
+  const known = found.order?.type ?? type;
+  const isSameType = type === null || known === type;
+  const sameFields = sameIdentity(stored.origin, origin, false);
   if (admission.resync) {
-    const sameFields = sameIdentity(stored.origin, origin, false);
-    // Orders of another field can't be compared with ours; the resync compares nothing old.
-    return sameFields
-      ? { ...stored, origin }
-      : { ...stored, origin, high: null, cursor: null, floor: null };
+    return sameFields && isSameType ? { ...stored, origin } : replaced({ ...stored, origin });
   }
+  const isOurs = sameIdentity(stored.origin, origin, true) || (admission.adopt && sameFields);
+  if (isOurs && known !== null && type !== null && !isSameType) {
+    throw otherTypeError(table, known, type);
+  }
+  if (sameIdentity(stored.origin, origin, true)) return stored;
+  if (admission.adopt && sameFields) return { ...stored, origin, generation: null };
   throw new LockstepError(
     `table ${table} in ${path} is a copy of ${describe(stored.origin)}, not of ${describe(origin)}`,
     {
@@ -92,6 +114,11 @@ export function admitted(found: TableMeta | null, admission: Admission, path: st
         "use another --table or --kv; or --adopt if the origin has only moved; or --resync to replace the rows by this origin's",
     },
   );
+}
+
+/** Orders so far can't be compared with those that come: a resync compares nothing old. */
+export function replaced(state: TableMeta): TableMeta {
+  return { ...state, high: null, cursor: null, floor: null, order: null };
 }
 
 /**
@@ -124,8 +151,55 @@ export function countingCursor({ resync }: TableMeta, cursor: Order | null): Ord
 }
 
 /** The state as an operation writes it whose cursor is another: that of the rows before it. */
-export function withCursor(state: TableMeta, cursor: Order | null): TableMeta {
-  return { ...state, cursor: countingCursor(state, cursor) };
+export function withCursor(
+  state: TableMeta,
+  cursor: Order | null,
+  orders: Pick<TableOrders, "state" | "textOf">,
+): TableMeta {
+  const counting = countingCursor(state, cursor);
+  return {
+    ...state,
+    cursor: counting,
+    cursorText: counting === null ? null : orders.textOf(counting),
+    floorText: state.floor === null ? null : orders.textOf(state.floor),
+    order: orders.state,
+  };
+}
+
+/** How orders compare is known now: so is where the first fill began. */
+export function typed(state: TableMeta, type: OrderType): TableMeta {
+  const { startText } = state;
+  if (startText === undefined || startText === null) return state;
+  return { ...state, start: parseOrder(startText, type) };
+}
+
+/**
+ * A table of an older layout gets its order type.
+ *
+ * @param order null where it has no orders yet
+ * @param compared makes of an order what the type compares
+ * @param reason why everything is to be read again; null where it isn't
+ */
+export function migrated(
+  state: TableMeta,
+  order: OrderState | null,
+  compared: (order: Order) => Order,
+  reason: string | null,
+): TableMeta {
+  const of = (value: Order | null) => value === null ? null : compared(value);
+  const resync: ResyncMark | null = reason === null
+    ? state.resync
+    : { phase: "wanted", reason, cuts: 0, chain: 1, allowed: null };
+  const { cursor, floor, high, start } = state;
+  return {
+    ...state,
+    order,
+    cursor: of(cursor),
+    floor: of(floor),
+    high: of(high),
+    start: of(start),
+    resync,
+  };
 }
 
 /** The answer is out of order: what came so far is no prefix of it. */

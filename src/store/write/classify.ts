@@ -4,7 +4,7 @@
  * @module
  */
 
-import { compareOrder, type Order, orderKind } from "../../protocol/cursor.ts";
+import { compareOrder, type Order, plainType } from "../../protocol/cursor.ts";
 import type { Row } from "../../protocol/record.ts";
 import { HighWater } from "./high_water.ts";
 import { lookUp } from "../read/lookup.ts";
@@ -144,7 +144,7 @@ function confirmation(resync: ResyncMark | null): Confirmation | null {
       // What the chain has brought unchanged lies at or below its greatest order.
       return (versionstamp, order) =>
         versionstamp > resync.began ||
-        (resync.greatest !== null && orderKind(order) === orderKind(resync.greatest) &&
+        (resync.greatest !== null && plainType(order) === plainType(resync.greatest) &&
           compareOrder(order, resync.greatest) <= 0);
     default:
       return null;

@@ -8,8 +8,15 @@
  */
 
 import { stringifyJson } from "../../protocol/json_text.ts";
-import { compareOrder, type Order, orderKind } from "../../protocol/cursor.ts";
-import { type JsonObject, type Key, orderOf, recordOf, type Row } from "../../protocol/record.ts";
+import { compareOrder, type Order, plainType, readOrder } from "../../protocol/cursor.ts";
+import {
+  deletionMark,
+  type JsonObject,
+  type Key,
+  orderOf,
+  recordOf,
+  type Row,
+} from "../../protocol/record.ts";
 import { sortableKey } from "../kv/key_order.ts";
 import { rowPrefix, tombstoneKey, tombstonePrefix } from "../kv/keys.ts";
 import { SWEPT_FIELD } from "../read/last_writer_wins.ts";
@@ -62,7 +69,7 @@ interface GhostPage {
 
 function isBefore(a: Order, b: Order): boolean {
   // Orders of two kinds, of two origins, say nothing of each other.
-  return orderKind(a) === orderKind(b) && compareOrder(a, b) < 0;
+  return plainType(a) === plainType(b) && compareOrder(a, b) < 0;
 }
 
 /** The rows that were not seen. Keys are read a page at a time, so that no read stays open. */
@@ -118,10 +125,11 @@ export async function sizeSweep(table: Table, evidence: Evidence): Promise<Sweep
 /** The deletion of a row that the origin never announced: dated at the cursor, and told as such. */
 function burial(table: Table, key: Key, order: Order): Row {
   const { shape } = table;
-  // An order that is nothing would be no mark of a deletion.
-  const deletedAt = order === 0 || order === "" ? true : order;
+  // As the origin writes it: a follower reads it as it reads the others.
+  const sent = typeof order === "string" ? table.orders.textOf(order) : order;
+  const deletedAt = deletionMark(shape, sent);
   const value = recordOf([
-    [shape.orderBy, order],
+    [shape.orderBy, sent],
     [shape.deletedBy, deletedAt],
     ...shape.key.map((place, i) => [place, key[i] ?? null] as const),
     [SWEPT_FIELD, true],
@@ -130,8 +138,9 @@ function burial(table: Table, key: Key, order: Order): Row {
 }
 
 /** Before every order of the table's kind: what is swept when the origin has nothing at all. */
-function leastOrder(high: Order | null): Order {
-  return typeof high === "string" ? "" : 0;
+function leastOrder({ orders, meta }: Table): Order {
+  if (orders.type === "time") return "0000-01-01T00:00:00";
+  return typeof meta.high === "string" ? "" : 0;
 }
 
 /** What a sweep needs besides the table and the evidence. */
@@ -156,7 +165,7 @@ export async function sweep(
   evidence: Evidence,
   { observer, tombstoneTtlMs, removed }: SweepOptions,
 ): Promise<number> {
-  const order = table.meta.cursor ?? leastOrder(table.meta.high);
+  const order = table.meta.cursor ?? leastOrder(table);
   let rows = 0;
   for await (const { ghosts } of unseen(table, evidence)) {
     const gone = ghosts.filter(({ isLate }) => !isLate);
@@ -193,7 +202,8 @@ async function forgetTombstones(
   let operation = table.operation();
   for await (const { key, value } of table.store.writer.list<Tombstone>({ prefix })) {
     const rowKey = key.slice(prefix.length) as unknown as Key;
-    if (!isBefore(order, value.order) || await hasAny(seen, rowKey)) continue;
+    const ofTombstone = readOrder(value.order, table.orders.type) ?? value.order;
+    if (!isBefore(order, ofTombstone) || await hasAny(seen, rowKey)) continue;
     if (!operation.fits(1, 4096, 0)) {
       await table.committer.submit(operation);
       operation = table.operation();

@@ -6,7 +6,13 @@
 
 import type { Order } from "../../protocol/cursor.ts";
 import { stringifyJson } from "../../protocol/json_text.ts";
-import { type JsonObject, recordOf, type Row, valueAt } from "../../protocol/record.ts";
+import {
+  deletionMark,
+  type JsonObject,
+  recordOf,
+  type Row,
+  valueAt,
+} from "../../protocol/record.ts";
 import type { Reject } from "../../stream/row_reader.ts";
 import type { Change, CommitEvent } from "../read/change.ts";
 import { EntryBuffer } from "../change_index/entry_buffer.ts";
@@ -187,8 +193,8 @@ export class WindowCommit {
       let mark = valueAt(row.value, shape.deletedBy) ?? null;
       // A mark that is as large itself only says that the record is deleted.
       if (serializedBound(stringifyJson(row.deletedAt).length) > MAX_MARK_BYTES) {
-        deletedAt = row.order;
-        mark = row.order;
+        mark = deletionMark(shape, valueAt(row.value, shape.orderBy) ?? row.order);
+        deletedAt = mark;
       }
       value = recordOf([
         ...[...shape.key, shape.orderBy].map((place) =>

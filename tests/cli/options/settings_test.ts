@@ -104,7 +104,7 @@ Deno.test("--quiet leaves errors only", () => {
 
 Deno.test("the library gets the options under its own names", () => {
   const { replicator } = settings(
-    "--url http://me:pw@h/a --kv /s --key a,b --order-by o --deleted-by d --since 5 --overlap 9 " +
+    "--url http://me:pw@h/a --kv /s --key a,b --order-by o --order-type time --deleted-by d=x --since 5 --overlap 9 " +
       "--poll 2s --idle-timeout 3s --connect-timeout 4s --header A:b --header-file /h --ca /ca " +
       "--resync --adopt --once --attempts 7 --feed --strict --tombstone-ttl 1d " +
       "--shrink-limit 10% --max-line-length 1KiB",
@@ -114,7 +114,8 @@ Deno.test("the library gets the options under its own names", () => {
     kv: "/s",
     key: ["a", "b"],
     orderBy: "o",
-    deletedBy: "d",
+    deletedBy: "d=x",
+    orderType: "time",
     since: "5",
     overlap: "9",
     pollMs: 2000,

@@ -16,6 +16,7 @@ const CASES: Record<Key, Case> = {
   key: ["a, b", ["a", "b"], "a,,b", /FIELD,FIELD/],
   orderBy: ["rev", "rev", "", /give a field/],
   records: ["/result/items", "/result/items", "/a~2", /JSON pointer/],
+  orderType: ["time", "time", "date", /auto.*number.*time.*text/],
   deletedBy: ["gone", "gone", "a\nb", /control characters/],
   since: ["998", "998", "", /give a cursor/],
   overlap: ["30s", "30s", "a while", /duration such as/],

@@ -140,6 +140,7 @@ function table(changes: Partial<TableStatus>): TableStatus {
     rowsExact: true,
     cursor: null,
     cursorTime: null,
+    orderType: null,
     head: null,
     progress: null,
     lastContact: null,

@@ -2,14 +2,24 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compareOrder, maxOrder } from "../../../src/protocol/cursor.ts";
 import type { ResyncMark, TableMeta } from "../../../src/store/kv/stored_values.ts";
+import { TableOrders } from "../../../src/protocol/orders.ts";
 import * as states from "../../../src/store/table/table_state.ts";
 
 const origin = { url: "http://origin.example/servers", key: ["id"], orderBy: "updated_at" };
 
 function fresh(): TableMeta {
-  const admission = { table: "servers", origin, since: null, adopt: false, resync: false };
+  const admission = {
+    table: "servers",
+    origin,
+    since: null,
+    orderType: null,
+    adopt: false,
+    resync: false,
+  };
   return states.admitted(null, admission, "store");
 }
+
+const NUMBERS = new TableOrders(null, "number");
 
 const CHAIN = { reason: "asked for", cuts: 0, chain: 1, allowed: null } as const;
 const WANTED: ResyncMark = { ...CHAIN, phase: "wanted" };
@@ -28,7 +38,14 @@ const HELD: ResyncMark = {
 const transitions: Record<
   Exclude<
     keyof typeof states,
-    "admitted" | "sameIdentity" | "isSound" | "withCursor" | "countingCursor"
+    | "admitted"
+    | "typed"
+    | "migrated"
+    | "replaced"
+    | "sameIdentity"
+    | "isSound"
+    | "withCursor"
+    | "countingCursor"
   >,
   (state: TableMeta, order: number, flag: boolean) => TableMeta
 > = {
@@ -86,11 +103,11 @@ Deno.test("until a resync brings something, the cursor of before it counts", () 
   const live = states.caughtUp(states.aboutToWrite(fresh(), 9, 5, true), 9, false);
   const reading = states.resyncBegan(live, { ...READING, before: 9 }, null);
   assert.equal(reading.cursor, null);
-  assert.equal(states.withCursor(reading, null).cursor, 9);
+  assert.equal(states.withCursor(reading, null, NUMBERS).cursor, 9);
   assert.equal(states.resyncMoved(reading, WANTED).cursor, 9);
   assert.equal(states.resyncSized(reading, { ...HELD, why: "empty" }, 3).cursor, 9);
   const brought = states.aboutToWrite(reading, 3, 3, true);
-  assert.equal(states.withCursor(brought, null).cursor, null);
+  assert.equal(states.withCursor(brought, null, NUMBERS).cursor, null);
 });
 
 Deno.test("a cut first answer is resumed from its least order, unless it was out of order", () => {
@@ -106,7 +123,13 @@ Deno.test("a table of another origin is refused, adopted, or taken for a resync"
   const stored = states.caughtUp(states.aboutToWrite(fresh(), 9, 5, true), 9, false);
   const moved = { ...origin, url: "http://other.example/servers" };
   const other = { ...moved, orderBy: "changed" };
-  const admission = { table: "servers", since: null, adopt: false, resync: false };
+  const admission = {
+    table: "servers",
+    since: null,
+    orderType: null,
+    adopt: false,
+    resync: false,
+  };
   const admit = (to: typeof origin, how: { adopt?: boolean; resync?: boolean }) =>
     states.admitted(stored, { ...admission, ...how, origin: to }, "store");
   assert.throws(() => admit(moved, {}), /is a copy of/);

@@ -85,6 +85,7 @@ class Filling implements AsyncDisposable {
       shape,
       origin: { url: "http://origin/servers", key: shape.key, orderBy: shape.orderBy },
       since: null,
+      orderType: null,
       adopt: false,
       resync: false,
       statusUrl: null,
