@@ -46,17 +46,31 @@ export function isBehind(entry: ChangeEntry, place: ChangePlace | null): boolean
   return place.key === null || compareKeys(entry.key, place.key) > 0;
 }
 
+/** Entries in the order of the index: a list, or what gives them one at a time. */
+export interface SortedEntries {
+  readonly length: number;
+  at(index: number): ChangeEntry | undefined;
+}
+
 /** The index of the first entry behind a place. */
-export function firstBehind(entries: readonly ChangeEntry[], place: ChangePlace | null): number {
+export function firstBehind(entries: SortedEntries, place: ChangePlace | null): number {
   let from = 0;
   let to = entries.length;
   while (from < to) {
     const middle = (from + to) >> 1;
-    const entry = entries[middle];
+    const entry = entries.at(middle);
     if (entry !== undefined && isBehind(entry, place)) to = middle;
     else from = middle + 1;
   }
   return from;
+}
+
+/** The entries between two indices, each made when it is asked for. */
+export function* between(entries: SortedEntries, from: number, to: number): Generator<ChangeEntry> {
+  for (let index = from; index < to; index++) {
+    const entry = entries.at(index);
+    if (entry !== undefined) yield entry;
+  }
 }
 
 /** Sorts in place and drops what is there twice. */

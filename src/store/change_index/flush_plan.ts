@@ -4,8 +4,15 @@
  * @module
  */
 
-import { between, placeBehind, type SortedEntries } from "./entry_buffer.ts";
-import { type ChangeEntry, type ChangePage, entryBytes, packPages } from "./entry.ts";
+import {
+  between,
+  type ChangeEntry,
+  type ChangePage,
+  entryBytes,
+  firstBehind,
+  packPages,
+  type SortedEntries,
+} from "./entry.ts";
 import type { ChangeRun } from "./manifest_state.ts";
 import { changePageKey } from "../kv/keys.ts";
 import type { Operation } from "../kv/operation.ts";
@@ -77,10 +84,11 @@ export function planRuns(
   growing: GrowingRun | null,
   newRun: () => number,
 ): PlannedRuns {
-  const from = growing === null ? 0 : placeBehind(entries, growing.last);
+  const from = growing === null ? 0 : firstBehind(entries, growing.last);
   const runs: PlannedRun[] = [];
   const plan = (id: number, first: number, range: { from: number; to: number }, grows: boolean) => {
-    runs.push({ id, first, ...range, pages: 0, grows, last: entries.entry(range.to - 1) });
+    const last = entries.at(range.to - 1);
+    if (last !== undefined) runs.push({ id, first, ...range, pages: 0, grows, last });
   };
   let late: readonly ChangeEntry[] = [];
   if (from <= LOGGED_ENTRIES) late = [...between(entries, 0, from)];
@@ -105,18 +113,6 @@ function* pagesOf(
       yield { key: changePageKey(table, run.id, run.first + run.pages++), value: page, bytes };
     }
   }
-}
-
-/** A sorted list. */
-export function listed(entries: readonly ChangeEntry[]): SortedEntries {
-  return {
-    length: entries.length,
-    entry: (at) => {
-      const entry = entries[at];
-      if (entry === undefined) throw new RangeError(`no entry ${at} of ${entries.length}`);
-      return entry;
-    },
-  };
 }
 
 /** Entries as one value of the log. */

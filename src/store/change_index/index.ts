@@ -23,13 +23,13 @@
 
 import { compareOrder, maxOrder, type Order } from "../../protocol/cursor.ts";
 import type { Row } from "../../protocol/record.ts";
-import { between, type EntryBuffer } from "./entry_buffer.ts";
-import { type ChangePlace, sortEntries } from "./entry.ts";
+import { between, type ChangePlace, sortEntries } from "./entry.ts";
+import type { EntryBuffer } from "./entry_buffer.ts";
 import { type Late, LateEntries } from "./late_entries.ts";
 import { ChangeLog } from "./log.ts";
 import { Compaction } from "./compaction.ts";
 import { RunSet } from "./run_set.ts";
-import { type ChangePlan, listed, logged, LOGGED_BYTES, LOGGED_ENTRIES } from "./flush_plan.ts";
+import { type ChangePlan, logged, LOGGED_BYTES, LOGGED_ENTRIES } from "./flush_plan.ts";
 import { type ChangeSlice, type PageHints, readSlice } from "./merge_iterator.ts";
 import { dropEntries, dropLeftovers, type IndexedTable } from "./run.ts";
 import { Manifest } from "./manifest.ts";
@@ -139,7 +139,7 @@ export class ChangeIndex {
     this.#cursor = this.#table.cursor;
     await this.#load(value ?? emptyState(false));
     // It may have been stored all the same, and nobody have been told.
-    this.#late.note(listed(this.#log.entries), this.#cursor, this.version);
+    this.#late.note(this.#log.entries, this.#cursor, this.version);
     this.silent++;
   }
 
@@ -288,7 +288,7 @@ export class ChangeIndex {
     const { pages, runs, late } = isLarge
       ? this.#runs.plan(entries)
       : isLogFull
-      ? this.#runs.plan(listed(sortEntries([...this.#log.entries, ...few])))
+      ? this.#runs.plan(sortEntries([...this.#log.entries, ...few]))
       : { pages: [], runs: [], late: few };
     const packed = late.length === 0 ? null : logged(late);
     const dropped = isLogFull ? this.#log.values : 0;

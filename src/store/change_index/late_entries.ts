@@ -5,8 +5,7 @@
  */
 
 import { compareOrder, type Order } from "../../protocol/cursor.ts";
-import { between, placeBehind, type SortedEntries } from "./entry_buffer.ts";
-import type { ChangeEntry } from "./entry.ts";
+import { between, type ChangeEntry, firstBehind, type SortedEntries } from "./entry.ts";
 
 /** Entries that are kept. */
 const KEPT = 1_000;
@@ -27,9 +26,10 @@ export class LateEntries {
   /** Takes note of sorted entries that became durable when the cursor stood at `cursor`. */
   note(entries: SortedEntries, cursor: Order | null, version: number): void {
     if (cursor === null) return;
-    const count = placeBehind(entries, { order: cursor, key: null });
-    if (count === 0) return;
-    if (count > KEPT) return this.#lose(version, entries.entry(0).order);
+    const count = firstBehind(entries, { order: cursor, key: null });
+    const first = entries.at(0);
+    if (count === 0 || first === undefined) return;
+    if (count > KEPT) return this.#lose(version, first.order);
     this.#kept.push({ version, entries: [...between(entries, 0, count)] });
     this.#count += count;
     while (this.#count > KEPT) {

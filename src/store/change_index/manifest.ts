@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { SortedEntries } from "./entry_buffer.ts";
-import type { ChangeEntry } from "./entry.ts";
+import type { ChangeEntry, SortedEntries } from "./entry.ts";
 import { type ChangeState, stateBytes } from "./manifest_state.ts";
 import { changeStateKey } from "../kv/keys.ts";
 import type { Operation } from "../kv/operation.ts";

@@ -8,6 +8,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
+import { mergeBlocks } from "../../base/merge_blocks.ts";
 import type { Order } from "../../protocol/cursor.ts";
 import type { RecordShape } from "../../protocol/record.ts";
 import {
@@ -17,6 +18,7 @@ import {
   compareEntries,
   isBehind,
   packPages,
+  sortEntries,
   unpackPage,
 } from "./entry.ts";
 import type { ChangeRun } from "./manifest_state.ts";
@@ -96,57 +98,17 @@ export async function findPage(
   return from;
 }
 
-async function* entriesOf(
-  kv: Deno.Kv,
-  table: string,
-  run: ChangeRun,
-): AsyncGenerator<ChangeEntry[]> {
-  for (let page = 0; page < run.pages; page++) yield await readPage(kv, table, run.id, page);
-}
-
 /** All entries of several runs, sorted and each once, in slices. */
 export async function* mergedRuns(
   kv: Deno.Kv,
   table: string,
   runs: readonly ChangeRun[],
 ): AsyncGenerator<ChangeEntry[]> {
-  const sources = runs.map((run) => ({
-    pages: entriesOf(kv, table, run),
-    entries: [] as ChangeEntry[],
-  }));
-  let last: ChangeEntry | undefined;
-  for (;;) {
-    for (const source of sources) {
-      if (source.entries.length > 0) continue;
-      const next = await source.pages.next();
-      if (!next.done) source.entries = next.value;
-    }
-    const open = sources.filter(({ entries }) => entries.length > 0);
-    // Nothing that is still to come lies before the end of the page that ends first.
-    let bound: ChangeEntry | undefined;
-    for (const { entries } of open) {
-      const end = entries.at(-1);
-      if (end !== undefined && (bound === undefined || compareEntries(end, bound) < 0)) bound = end;
-    }
-    if (bound === undefined) return;
-    const slice: ChangeEntry[] = [];
-    for (const source of open) {
-      let taken = 0;
-      for (const entry of source.entries) {
-        if (compareEntries(entry, bound) > 0) break;
-        slice.push(entry);
-        taken++;
-      }
-      source.entries = source.entries.slice(taken);
-    }
-    if (open.length > 1) slice.sort(compareEntries);
-    const unique = slice.filter((entry) => {
-      const isNew = last === undefined || compareEntries(entry, last) !== 0;
-      last = entry;
-      return isNew;
-    });
-    yield unique;
-  }
+  const sources = runs.map(({ id, pages }) => {
+    let page = 0;
+    return { next: async () => page < pages ? await readPage(kv, table, id, page++) : [] };
+  });
+  for await (const block of mergeBlocks(sources, compareEntries)) yield sortEntries(block);
 }
 
 /** Writes sorted entries as a new run of the given number. */

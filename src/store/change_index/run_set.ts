@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { SortedEntries } from "./entry_buffer.ts";
-import type { ChangeEntry } from "./entry.ts";
+import type { ChangeEntry, SortedEntries } from "./entry.ts";
 import { type PlannedRun, type PlannedRuns, planRuns } from "./flush_plan.ts";
 import { readPage, type WrittenRun } from "./run.ts";
 import type { Manifest } from "./manifest.ts";

@@ -1,14 +1,13 @@
 /**
  * Which rows of a window are committed, and in which order.
  *
- * Sorting by a comparator is what a window of a hundred thousand keys would cost most. So each key
- * becomes a number of 32 bits that puts it at about its place, number and position share one exact
- * double, and a typed array of those sorts natively: five to ten times as fast. Only keys with the
- * same number are compared.
+ * Sorting by a comparison is what a window of a hundred thousand keys would cost most. So each key
+ * becomes a number that puts it at about its place.
  *
  * @module
  */
 
+import { numberPlaces, sortedPositions } from "../../base/sorted_positions.ts";
 import { compareOrder, type Order } from "../../protocol/cursor.ts";
 import type { Key, KeyPart, Row } from "../../protocol/record.ts";
 import { compareKeys } from "../kv/key_order.ts";
@@ -48,11 +47,6 @@ export function pick(rows: readonly Row[], positions: Uint32Array): Row[] {
   return picked;
 }
 
-/** Positions that share a double with 32 bits of a key. */
-const POSITIONS = 2 ** 20;
-
-const MOST = 2 ** 32 - 1;
-
 /**
  * The positions of the winners in key order: of each key the row of the greatest order, and of equal
  * orders the one that came last.
@@ -79,59 +73,22 @@ function compareBare(a: Bare, b: Bare): number {
 
 /** Positions sorted by key, and by arrival within a key. */
 function byKey(rows: Arrivals): Uint32Array {
-  const count = rows.length;
-  const sorted = new Uint32Array(count);
   const compare = (a: number, b: number) => compareBare(rows.keyAt(a), rows.keyAt(b)) || a - b;
-  const placeOf = count < POSITIONS ? places(rows) : null;
-  if (placeOf === null) {
-    for (let at = 0; at < count; at++) sorted[at] = at;
-    return sorted.sort(compare);
-  }
-  const packed = new Float64Array(count);
-  for (let at = 0; at < count; at++) packed[at] = placeOf(rows.keyAt(at)) * POSITIONS + at;
-  packed.sort();
-  let begin = 0;
-  let place = -1;
-  for (let i = 0; i < count; i++) {
-    const both = packed[i] ?? 0;
-    const at = both % POSITIONS;
-    sorted[i] = at;
-    if (both - at === place) continue;
-    if (i - begin > 1) sorted.subarray(begin, i).sort(compare);
-    begin = i;
-    place = both - at;
-  }
-  if (count - begin > 1) sorted.subarray(begin).sort(compare);
-  return sorted;
+  return sortedPositions(rows.length, places(rows), compare);
 }
 
 /**
- * A function from a key to 32 bits that never puts it before a lesser one; null where the keys are
- * not all numbers or all strings.
+ * A function from a position to 32 bits that never puts a key before a lesser one; null where the
+ * keys are not all numbers or all strings.
  */
-function places(rows: Arrivals): ((key: Bare) => number) | null {
-  const first = rows.length === 0 ? 0 : rows.keyAt(0);
-  if (typeof first === "number") return numberPlaces(rows, first);
+function places(rows: Arrivals): ((at: number) => number) | null {
+  const first = rows.length === 0 ? null : rows.keyAt(0);
+  if (typeof first === "number") return numberPlaces(rows.length, (at) => rows.keyAt(at));
   return typeof first === "string" ? stringPlaces(rows, first) : null;
 }
 
-function numberPlaces(rows: Arrivals, first: number): ((key: Bare) => number) | null {
-  let least = first;
-  let greatest = first;
-  for (let at = 1; at < rows.length; at++) {
-    const key = rows.keyAt(at);
-    if (typeof key !== "number") return null;
-    if (key < least) least = key;
-    if (key > greatest) greatest = key;
-  }
-  const range = greatest - least;
-  if (range === Infinity) return null;
-  const scale = range <= MOST ? 1 : MOST / range;
-  return (key) => typeof key === "number" ? Math.min(MOST, Math.floor((key - least) * scale)) : 0;
-}
-
 /** By the first four characters behind what all have in common. */
-function stringPlaces(rows: Arrivals, first: string): ((key: Bare) => number) | null {
+function stringPlaces(rows: Arrivals, first: string): ((at: number) => number) | null {
   let common = first.length;
   for (let at = 1; at < rows.length; at++) {
     const key = rows.keyAt(at);
@@ -140,7 +97,8 @@ function stringPlaces(rows: Arrivals, first: string): ((key: Bare) => number) | 
     while (same < common && key.charCodeAt(same) === first.charCodeAt(same)) same++;
     common = same;
   }
-  return (key) => {
+  return (at) => {
+    const key = rows.keyAt(at);
     let place = 0;
     let isWide: boolean = false;
     for (let i = common; i < common + 4; i++) {

@@ -7,6 +7,7 @@
 import { basename, dirname } from "node:path";
 import { TemporaryFile } from "../../base/temporary_file.ts";
 import type { RecordShape, Row } from "../../protocol/record.ts";
+import { type BlockSource, mergeBlocks } from "../../base/merge_blocks.ts";
 import { compareKeys } from "../kv/key_order.ts";
 import { type PackedRows, parseList, type TextList } from "./packed_rows.ts";
 import { newestPerKey, pick, rowArrivals } from "./newest_per_key.ts";
@@ -18,9 +19,7 @@ const WRITE_BYTES = 2 ** 18;
 const SIZE_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 
 /** Rows that come in key order, one a key, some at a time; none at their end. */
-export interface RowSource {
-  next(): Promise<readonly Row[]>;
-}
+export type RowSource = BlockSource<Row>;
 
 /** Where a list lies in the file: the sizes of its texts, and then the list. */
 interface Place {
@@ -120,31 +119,9 @@ function pieceOf({ bytes, sizes }: TextList): Uint8Array {
 /**
  * Merges sources, the winner of each key only: the greatest order, and of equal orders the one of
  * the later source.
- *
- * All rows up to the least of the keys that the sources' parts end with are here: they are sorted at
- * once, which beats going row by row.
  */
 export async function* merged(sources: readonly RowSource[]): AsyncGenerator<Row[]> {
-  let heads = sources.map((source) => ({ source, rows: [] as readonly Row[], at: 0 }));
-  for (;;) {
-    for (const head of heads) {
-      if (head.at < head.rows.length) continue;
-      head.rows = await head.source.next();
-      head.at = 0;
-    }
-    heads = heads.filter(({ rows }) => rows.length > 0);
-    const ends = heads.map(({ rows }) => rows.at(-1)?.key ?? []);
-    const [first] = ends;
-    if (first === undefined) return;
-    const bound = ends.reduce((least, key) => compareKeys(key, least) < 0 ? key : least, first);
-    const block: Row[] = [];
-    for (const head of heads) {
-      for (; head.at < head.rows.length; head.at++) {
-        const row = head.rows[head.at];
-        if (row === undefined || compareKeys(row.key, bound) > 0) break;
-        block.push(row);
-      }
-    }
+  for await (const block of mergeBlocks(sources, (a, b) => compareKeys(a.key, b.key))) {
     yield pick(block, newestPerKey(rowArrivals(block)));
   }
 }
