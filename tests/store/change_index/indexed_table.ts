@@ -81,6 +81,7 @@ function openTable(store: Store): Promise<Table> {
     adopt: false,
     resync: false,
     statusUrl: null,
+    orderType: "number",
     feed: true,
     clock: systemClock,
     onCommit: () => {},
