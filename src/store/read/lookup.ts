@@ -4,32 +4,13 @@
  * @module
  */
 
-import type { Order } from "../../protocol/cursor.ts";
-import { readOrder } from "../../protocol/cursor.ts";
+import { type Order, readOrder } from "../../protocol/cursor.ts";
 import { type JsonObject, orderOf, type RecordShape, type Row } from "../../protocol/record.ts";
-import { rowKey, tombstoneKey } from "../kv/keys.ts";
+import { rowPrefix, tombstonePrefix } from "../kv/keys.ts";
 import { directoryOf, readParts } from "../kv/large_rows.ts";
 import type { Tombstone } from "../kv/stored_values.ts";
 import type { Stored } from "./last_writer_wins.ts";
-
-/** Keys of one `getMany`: Deno KV's limit. */
-const GET_KEYS = 10;
-
-/** Reads on their way at once. */
-const GETS = 64;
-
-async function readAll(kv: Deno.Kv, keys: readonly Deno.KvKey[]) {
-  const entries: Deno.KvEntryMaybe<unknown>[] = [];
-  for (let from = 0; from < keys.length; from += GET_KEYS * GETS) {
-    const reads: Promise<Deno.KvEntryMaybe<unknown>[]>[] = [];
-    const until = Math.min(keys.length, from + GET_KEYS * GETS);
-    for (let at = from; at < until; at += GET_KEYS) {
-      reads.push(kv.getMany<unknown[]>(keys.slice(at, Math.min(at + GET_KEYS, until))));
-    }
-    for (const group of await Promise.all(reads)) entries.push(...group);
-  }
-  return entries;
-}
+import { LEAST_WANTED_REMOTE, readKeys } from "./read_keys.ts";
 
 /** What the look-up needs of a table. */
 export interface LookupOptions {
@@ -37,6 +18,8 @@ export interface LookupOptions {
   readonly shape: RecordShape;
   /** Whether the origin is known to stand by what has this versionstamp and order. */
   readonly isConfirmed: (versionstamp: string, order: Order) => boolean;
+  /** Whether each request goes over a network. */
+  readonly isRemote: boolean;
 }
 
 /**
@@ -47,14 +30,16 @@ export interface LookupOptions {
 export async function lookUp(
   kv: Deno.Kv,
   rows: readonly Row[],
-  { table, shape, isConfirmed }: LookupOptions,
+  { table, shape, isConfirmed, isRemote }: LookupOptions,
 ): Promise<(Stored | null)[]> {
   const found: (Stored | null)[] = [];
   const missing: number[] = [];
-  const entries = await readAll(kv, rows.map((row) => rowKey(table, row.key)));
+  const keys = rows.map(({ key }) => key);
+  const least = isRemote ? LEAST_WANTED_REMOTE : undefined;
+  const entries = await readKeys(kv, { prefix: rowPrefix(table), keys }, least);
   for (const [i, entry] of entries.entries()) {
     found.push(null);
-    if (entry.versionstamp === null) {
+    if (entry === null) {
       missing.push(i);
       continue;
     }
@@ -70,14 +55,11 @@ export async function lookUp(
       found[i] = { order, value, isRow: true, confirmed, directory };
     }
   }
-  const keys: Deno.KvKey[] = [];
-  for (const i of missing) {
-    const row = rows[i];
-    if (row !== undefined) keys.push(tombstoneKey(table, row.key));
-  }
-  for (const [n, entry] of (await readAll(kv, keys)).entries()) {
+  const prefix = tombstonePrefix(table);
+  const tombstones = await readKeys(kv, { prefix, keys: missing.map((i) => keys[i] ?? []) }, least);
+  for (const [n, entry] of tombstones.entries()) {
     const i = missing[n];
-    if (i === undefined || entry.versionstamp === null) continue;
+    if (i === undefined || entry === null) continue;
     const { order: stored, value } = entry.value as Tombstone;
     const order = readOrder(stored, shape.orderType ?? null);
     // A deletion that was remembered under another type of orders.

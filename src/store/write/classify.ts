@@ -84,7 +84,12 @@ export class Classifier {
     const { name, shape, store } = table;
     // By the connection that commits: its pages are still in memory, where a commit makes every
     // other connection read them anew.
-    const stored = await lookUp(store.writer, doubtful, { table: name, shape, isConfirmed });
+    const stored = await lookUp(store.writer, doubtful, {
+      table: name,
+      shape,
+      isConfirmed,
+      isRemote: store.kind === "remote",
+    });
     await this.#confirmSeen(doubtful, stored);
     this.#frontier.forgetKeys();
     if (doubtful.length < rows.length) this.#guess();
