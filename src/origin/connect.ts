@@ -21,6 +21,7 @@ import { httpDate } from "./http_date.ts";
 import { printableUrl } from "./printable.ts";
 import { type Exchange, follow } from "./redirects.ts";
 import type { OriginClient } from "./tls_client.ts";
+import { conditionsOf, requestOf, type Validators, validatorsOf } from "./validators.ts";
 
 /** How to talk to an origin. */
 export interface ConnectOptions {
@@ -34,13 +35,18 @@ export interface ConnectOptions {
   readonly generation?: string | null;
   /** A file of request headers (`--header-file`), read at every call; they win over `headers`. */
   readonly headerFile?: string;
+  /**
+   * {@linkcode Answer.validators} of an answer that is stored as a whole: where the request is the
+   * same as then, only what has changed is asked for. Never for a resync.
+   */
+  readonly validators?: Validators | null;
   /** The connections and certificates to use; default those of plain fetch. */
   readonly client?: OriginClient;
 }
 
 /** What an origin answered; read the body to its end, or cancel it. */
 export interface Answer {
-  /** The HTTP status: 2xx or 304. */
+  /** The HTTP status: 2xx, or 304 where validators were given. */
   readonly status: number;
   /** The bytes, decoded from gzip or br; `null` for "nothing new" (204, 205, 304). */
   readonly body: ReadableStream<Uint8Array> | null;
@@ -59,6 +65,11 @@ export interface Answer {
    * every byte is accounted for. Compressed data that is cut, or not all, is never a clean end.
    */
   readonly endIsProof: boolean;
+  /**
+   * For the next request, once the body was read to its end, and everything of it is stored. Null
+   * where the answer can't be told from a later one, or its end is no proof.
+   */
+  readonly validators: Validators | null;
   /** The URL that answered, after redirects, as it may be printed. */
   readonly url: string;
 }
@@ -116,6 +127,12 @@ export async function connect(
   }
 }
 
+/** An exchange, and what was asked for it. */
+interface Asked extends Exchange {
+  /** The request by {@linkcode requestOf}. */
+  readonly request: string;
+}
+
 /** Headers and redirects: everything up to a response that is to be read. */
 async function ask(
   endpoint: Endpoint,
@@ -123,7 +140,7 @@ async function ask(
   options: ConnectOptions,
   clock: Clock,
   signal: AbortSignal,
-): Promise<Exchange> {
+): Promise<Asked> {
   const strangers = ownHeaders(VERSION);
   const trusted = new Headers(strangers);
   const authorization = endpoint.authorization();
@@ -132,22 +149,31 @@ async function ask(
   overlay(trusted, checkHeaders(options.headers ?? []));
   if (options.headerFile !== undefined) overlay(trusted, await readHeaderFile(options.headerFile));
   const url = new URL(endpoint.requestUrl(cursor));
-  return await follow(url, { trusted, strangers, client: options.client, clock, signal });
+  const request = requestOf(url, trusted);
+  const conditions = conditionsOf(request, options.validators ?? null);
+  const { client } = options;
+  const parts = { trusted, strangers, conditions, client, clock, signal };
+  return { ...await follow(url, parts), request };
 }
 
 function answerOf(
-  exchange: Exchange,
+  asked: Asked,
   options: ConnectOptions,
   clock: Clock,
   signal: AbortSignal | undefined,
   abandon: (reason: unknown) => void,
 ): Answer {
-  const { response, url, decision, isHttp2 } = exchange;
+  const { response, url, isDirect, decision, isHttp2, request } = asked;
   const { headers } = response;
   const contentType = headers.get("content-type");
   const orderType = headers.get("lockstep-order-type");
   const printable = printableUrl(url);
   const framing = framingOf(headers, isHttp2);
+  const endIsProof = framing.kind !== "close";
+  let validators: Validators | null = null;
+  // What is still the same is recognised as before.
+  if (response.status === 304) validators = options.validators ?? null;
+  else if (isDirect && endIsProof) validators = validatorsOf(headers, request);
   let body: ReadableStream<Uint8Array> | null = null;
   if (decision === "read") {
     const idleTimeoutMs = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
@@ -169,7 +195,8 @@ function answerOf(
     orderType: isOrderType(orderType) ? orderType : null,
     contentType,
     date: httpDate(headers.get("date")),
-    endIsProof: framing.kind !== "close",
+    endIsProof,
+    validators,
     url: printable,
   };
 }

@@ -15,12 +15,20 @@ const TOKEN = /^[!#$%&'*+.^_`|~\dA-Za-z-]+$/;
 /** Printable Latin-1 and tab: what fetch can send. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** Headers that belong to the connection: fetch ignores them, or can't read the answer any more. */
+/**
+ * Headers that belong to the connection: fetch ignores them, or can't read the answer any more. With
+ * a condition of the user's the origin would say "nothing new" to who has nothing.
+ */
 const RESERVED = new Set([
   "accept-encoding",
   "connection",
   "content-length",
   "host",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
   "keep-alive",
   "range",
   "te",

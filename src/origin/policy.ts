@@ -3,7 +3,8 @@
  *
  * | status | decision |
  * | --- | --- |
- * | 204, 205, 304 | nothing new |
+ * | 204, 205 | nothing new |
+ * | 304 | nothing new, where that was asked; else retry slowly |
  * | other 2xx | read the body |
  * | 301, 302, 303, 307, 308 with `Location` | follow |
  * | 408, 425, 429, 5xx | retry soon, `Retry-After` as a floor |
@@ -29,18 +30,20 @@ export interface PolicyInput {
   readonly printable: string;
   /** Whether credentials were configured, and whether this request carried them. */
   readonly credentials: "sent" | "none" | "withheld";
+  /** Whether only what has changed was asked for. */
+  readonly isConditional: boolean;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
 const FOLLOWED = new Set([301, 302, 303, 307, 308]);
-const NOTHING_NEW = new Set([204, 205, 304]);
+const NOTHING_NEW = new Set([204, 205]);
 const PASSING = new Set([408, 425, 429]);
 
 /** The decision for a response; pure. An error is returned, not thrown. */
 export function policyFor(input: PolicyInput): Decision {
   const { status, headers } = input;
-  if (NOTHING_NEW.has(status)) return "nothing-new";
+  if (NOTHING_NEW.has(status) || (status === 304 && input.isConditional)) return "nothing-new";
   if (status >= 200 && status <= 299) return "read";
   if (FOLLOWED.has(status) && headers.has("location")) return "follow";
   const message = `${input.printable} answered ${status}`;
@@ -49,6 +52,16 @@ export function policyFor(input: PolicyInput): Decision {
       kind: "gone",
       retry: "resync",
       hint: "the table is read again from 0; rows stay readable meanwhile",
+      status,
+    });
+  }
+  if (status === 304) {
+    return new LockstepError(`${message} (not modified) to a request without a condition`, {
+      kind: "status",
+      retry: "slow",
+      hint:
+        "something between answers for a copy that isn't here: look at the caches and proxies " +
+        "before the origin",
       status,
     });
   }

@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import { connectError, isProtocolRefused } from "./connect_error.ts";
 import { contentError } from "./content_type.ts";
+import type { Header } from "./headers.ts";
 import { policyFor } from "./policy.ts";
 import { printableUrl } from "./printable.ts";
 import type { OriginClient } from "./tls_client.ts";
@@ -18,7 +19,7 @@ import type { OriginClient } from "./tls_client.ts";
  * decoder stops behind the first gzip member, or brotli stream, as if that were all. An origin that
  * reads all fields of the name sees what else is decoded here.
  */
-const ACCEPT_ENCODING: readonly [name: string, value: string][] = [
+const ACCEPT_ENCODING: readonly Header[] = [
   ["accept-encoding", "identity"],
   ["accept-encoding", "gzip, br"],
 ];
@@ -32,6 +33,8 @@ export interface RequestParts {
   readonly trusted: Headers;
   /** Headers for every other server. */
   readonly strangers: Headers;
+  /** Headers that make the first request conditional; where it leads elsewhere they mean nothing. */
+  readonly conditions: readonly Header[];
   /** Connections and certificates; those of plain fetch where there is none. */
   readonly client: OriginClient | undefined;
   /** For the time that `Retry-After` is measured from. */
@@ -46,6 +49,8 @@ export interface Exchange {
   readonly response: Response;
   /** The URL that answered. */
   readonly url: URL;
+  /** Whether no redirect led there. */
+  readonly isDirect: boolean;
   /** Whether there is a body to read. */
   readonly decision: "read" | "nothing-new";
   /** Whether it is known to have come over HTTP/2. */
@@ -67,20 +72,23 @@ export async function follow(first: URL, parts: RequestParts): Promise<Exchange>
   let url = first;
   let trusted = true;
   for (let hops = 0;; hops++) {
-    const { response, isHttp2 } = await fetchOnce(url, trusted, parts);
+    const conditions = hops === 0 ? parts.conditions : [];
+    const headers = [...(trusted ? parts.trusted : parts.strangers), ...conditions];
+    const { response, isHttp2 } = await fetchOnce(url, trusted, headers, parts);
     const printable = printableUrl(url);
     const decision = policyFor({
       status: response.status,
       headers: response.headers,
       printable,
       credentials: !hasCredentials ? "none" : trusted ? "sent" : "withheld",
+      isConditional: conditions.length > 0,
       now: parts.clock.now(),
     });
     if (decision === "nothing-new" || decision === "read") {
       const error = decision === "read" ? contentError(response.headers, printable) : null;
       if (error === null) {
         if (decision === "nothing-new") await discard(response);
-        return { response, url, decision, isHttp2 };
+        return { response, url, isDirect: hops === 0, decision, isHttp2 };
       }
       await discard(response);
       throw error;
@@ -101,6 +109,7 @@ export async function follow(first: URL, parts: RequestParts): Promise<Exchange>
 async function fetchOnce(
   url: URL,
   trusted: boolean,
+  headers: readonly Header[],
   parts: RequestParts,
 ): Promise<Pick<Exchange, "response" | "isHttp2">> {
   for (;;) {
@@ -109,7 +118,7 @@ async function fetchOnce(
     try {
       const response = await fetch(url, {
         redirect: "manual",
-        headers: [...(trusted ? parts.trusted : parts.strangers), ...ACCEPT_ENCODING],
+        headers: [...headers, ...ACCEPT_ENCODING].map(([name, value]) => [name, value]),
         signal: parts.signal,
         ...(client === undefined ? {} : { client }),
       });

@@ -10,12 +10,14 @@ function decide(
   status: number,
   headers: Record<string, string> = {},
   credentials: PolicyInput["credentials"] = "none",
+  isConditional = false,
 ): Decision {
   return policyFor({
     status,
     headers: new Headers(headers),
     printable: "http://h/servers/0",
     credentials,
+    isConditional,
     now: NOW,
   });
 }
@@ -30,7 +32,7 @@ Deno.test("every status has its line in the policy", () => {
   const location = { location: "/elsewhere" };
   for (let status = 100; status <= 999; status++) {
     const decision = decide(status, location);
-    if ([204, 205, 304].includes(status)) assert.equal(decision, "nothing-new", `${status}`);
+    if ([204, 205].includes(status)) assert.equal(decision, "nothing-new", `${status}`);
     else if (status >= 200 && status < 300) assert.equal(decision, "read", `${status}`);
     else if ([301, 302, 303, 307, 308].includes(status)) assert.equal(decision, "follow");
     else {
@@ -38,13 +40,21 @@ Deno.test("every status has its line in the policy", () => {
       const soon = [408, 425, 429].includes(status) || (status >= 500 && status < 600);
       const expected = status === 410 ? "resync" : soon ? "soon" : "slow";
       assert.equal(decision.retry, expected, `${status}`);
-      const kind = status === 410 ? "gone" : status >= 300 && status < 400 ? "redirect" : "status";
+      const isRedirect = status >= 300 && status < 400 && status !== 304;
+      const kind = status === 410 ? "gone" : isRedirect ? "redirect" : "status";
       assert.equal(decision.kind, kind, `${status}`);
       assert.equal(decision.status, status);
       assert.ok(decision.message.includes(`http://h/servers/0 answered ${status}`));
       assert.ok(decision.hint.length > 10, `${status} has a hint`);
     }
   }
+});
+
+Deno.test("304 means nothing new only to who asked for what has changed", () => {
+  assert.equal(decide(304, {}, "none", true), "nothing-new");
+  const unasked = failure(304);
+  assert.deepEqual([unasked.kind, unasked.retry, unasked.status], ["status", "slow", 304]);
+  assert.match(unasked.message, /without a condition/);
 });
 
 Deno.test("a redirect without a Location is an error", () => {
