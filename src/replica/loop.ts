@@ -7,6 +7,7 @@
 import { Backoff } from "../base/backoff.ts";
 import { type Answer, connect, type ConnectOptions } from "../origin/connect.ts";
 import { OriginClient } from "../origin/tls_client.ts";
+import type { Validators } from "../origin/validators.ts";
 import {
   compareOrder,
   formatOrder,
@@ -38,6 +39,8 @@ export class Loop implements Disposable {
   /** The answer that is being read; null between answers. */
   #intake: AnswerIngest | null = null;
   #needsRecovery = false;
+  /** Of the last answer, where all of it is stored, and nothing has failed since. */
+  #validators: Validators | null = null;
   /** Cuts a pause, or the answer that is being read, short. */
   #interrupt = new AbortController();
 
@@ -120,7 +123,10 @@ export class Loop implements Disposable {
     const cursor = isFromBeginning ? null : table.meta.cursor;
     const from = this.#asked(cursor, isFromBeginning);
     journal.enter("connect");
-    const answer = await connect(endpoint, from, this.#connectOptions(), clock, stop);
+    const validators = table.meta.resync === null ? this.#validators : null;
+    this.#validators = null;
+    const options = { ...this.#connectOptions(), validators };
+    const answer = await connect(endpoint, from, options, clock, stop);
     journal.metrics.connections++;
     this.#backoff.answered();
     journal.contact();
@@ -139,6 +145,7 @@ export class Loop implements Disposable {
     const intake = new AnswerIngest(this.#parts, reading, await table.isEmpty());
     this.#intake = intake;
     await intake.run(answer, stop, () => this.interrupt());
+    if (table.meta.resync === null) this.#validators = answer.validators;
   }
 
   /** Waits as the failure, or the lack of one, asks for. */
