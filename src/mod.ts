@@ -31,7 +31,7 @@
  */
 
 export { type Clock } from "./base/clock.ts";
-export { type Order } from "./protocol/cursor.ts";
+export { type Order, type OrderType } from "./protocol/cursor.ts";
 export { type ErrorDetail, type ErrorKind, LockstepError, type Retry } from "./protocol/errors.ts";
 export { parseJson, stringifyJson } from "./protocol/json_text.ts";
 export type { JsonObject, JsonValue, Key, KeyPart } from "./protocol/record.ts";

@@ -163,9 +163,8 @@ export class Loop implements Disposable {
     const isResync = failure.retry === "resync" && !resync.isFromBeginning &&
       (cursor !== null || floor !== null);
     if (isResync) resync.request(failure.message);
-    const wait = this.#backoff.failed(
-      failure.retry === "resync" && !isResync ? { retry: "slow" } : failure,
-    );
+    const isGone = failure.kind === "gone" && !isResync;
+    const wait = this.#backoff.failed(isGone ? { retry: "slow" } : failure);
     const isHopeless = failure.retry === "slow" ||
       this.#backoff.failures >= (options.attempts ?? 5);
     if (options.once && isHopeless) throw failure;
