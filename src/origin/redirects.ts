@@ -101,7 +101,18 @@ export async function follow(first: URL, parts: RequestParts): Promise<Exchange>
         response.status,
       );
     }
-    url = locationOf(response, url);
+    const next = locationOf(response, url);
+    if (url.protocol === "https:" && next.protocol === "http:") {
+      // What comes back would be anybody's between, and so would what is asked for.
+      throw new LockstepError(`${printable} redirected from https to http (${next.host})`, {
+        kind: "redirect",
+        retry: "slow",
+        hint: "let the origin redirect to https; or give the http:// address as --url, " +
+          "where the network between is to be trusted",
+        status: response.status,
+      });
+    }
+    url = next;
     trusted &&= url.origin === first.origin;
   }
 }

@@ -96,6 +96,7 @@ Deno.test("a clean end is proof of a whole answer only where the framing can sho
   assert.equal(await proof(chunked([BODY])), true);
   assert.equal(await proof(gzipped(BODY)), true);
   assert.equal(await proof(closeDelimited(BODY)), false);
+  assert.equal(await proof(status(206, { "content-range": "bytes 0-9/99" }, BODY)), false);
   // Behind a whole member another may have been cut off.
   const headers = { "content-encoding": "gzip" };
   assert.equal(await proof(closeDelimited(new Uint8Array(gzipSync(BODY)), { headers })), false);

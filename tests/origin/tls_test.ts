@@ -283,3 +283,29 @@ testWith(
     await new Promise<void>((resolve) => server.close(() => resolve()));
   },
 );
+
+testWith(
+  ["openssl"],
+  "a redirect from https to http is refused, and nothing is asked there",
+  async () => {
+    await using certificates = await makeCertificates();
+    await using plain = await MisbehavingOrigin.start();
+    const server = Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      cert: certificates.text("server.pem"),
+      key: certificates.text("server.key"),
+      onListen() {},
+    }, (request) => {
+      const isSecond = new URL(request.url).pathname.startsWith("/second");
+      const location = isSecond ? `${plain.url}/third` : "/second";
+      return new Response(null, { status: 302, headers: { location } });
+    });
+    await using _closed = { [Symbol.asyncDispose]: () => server.shutdown() };
+    using client = new OriginClient({ ca: certificates.path("ca.pem") });
+    const error = await failureOf(`https://127.0.0.1:${server.addr.port}/first`, client);
+    assert.deepEqual([error.kind, error.retry, error.status], ["redirect", "slow", 302]);
+    assert.match(error.message, /from https to http/);
+    assert.equal(plain.connections, 0);
+  },
+);

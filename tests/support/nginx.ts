@@ -47,6 +47,11 @@ export class Nginx implements AsyncDisposable {
     this.#child = child;
   }
 
+  /** Starts nginx before an origin, as a plain `proxy_pass` sets it up: answers are buffered. */
+  static before(origin: string): Promise<Nginx> {
+    return Nginx.start({ server: `location / { proxy_pass ${origin}; proxy_http_version 1.1; }` });
+  }
+
   /** Starts nginx, and waits until it answers. */
   static async start({ http = "", server, files = {} }: NginxOptions): Promise<Nginx> {
     const folder = await Deno.makeTempDir({ prefix: "lockstep-nginx-" });

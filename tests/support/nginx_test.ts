@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { endless, MisbehavingOrigin } from "./misbehaving_origin.ts";
+import { Nginx } from "./nginx.ts";
+import { testWith } from "./tools.ts";
+
+testWith(["nginx"], "nginx keeps the tail of an endless answer in its buffer", async () => {
+  const line = `${JSON.stringify({ id: 1, updated_at: 1, pad: "x".repeat(80) })}\n`;
+  const sent = line.repeat(1_000);
+  await using origin = await MisbehavingOrigin.start(endless([sent, line]));
+  await using nginx = await Nginx.before(origin.url);
+  const response = await fetch(`${nginx.url}/servers/0`);
+  const reader = response.body?.getReader();
+  let came = 0;
+  const deadline = AbortSignal.timeout(1_000);
+  const late = new Promise<null>((resolve) =>
+    deadline.addEventListener("abort", () => resolve(null))
+  );
+  for (;;) {
+    const read = await Promise.race([reader?.read(), late]);
+    if (!read || read.done) break;
+    came += read.value.length;
+  }
+  assert.ok(came > 0 && came < sent.length, `${came} of ${sent.length} bytes came`);
+  await reader?.cancel();
+});
