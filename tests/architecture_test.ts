@@ -11,6 +11,7 @@ const ROOMS = [
   "digest",
   "stream",
   "origin",
+  "doctor",
   "store",
   "replica",
   "feed",

@@ -28,6 +28,10 @@ export interface Command {
 
 const TABLE: Argument = { metavar: "TABLE", about: "The table's name." };
 
+/** The main job's options, but for the URL: that is the argument. */
+const DOCTOR_OPTIONS = (Object.keys(OPTIONS) as (keyof typeof OPTIONS)[])
+  .filter((key) => key !== "url");
+
 export const COMMANDS = {
   get: {
     brief: "Print one row.",
@@ -83,6 +87,15 @@ export const COMMANDS = {
     about: "Approves the removal of rows that `--shrink-limit` or an empty answer has held back.",
     arguments: [TABLE],
     options: ["kv"],
+  },
+  doctor: {
+    brief: "Examine an origin, and print the command that copies it.",
+    about: "Reads a little of an origin, without a store, and says whether and how it can be " +
+      "copied: each finding with what was seen, what it means and what to do, and the command line " +
+      "to use. Options of the main job are taken as told, and repeated in the command. It sends at " +
+      "most 20 requests and writes nothing. Exit status 0: usable; 1: not.",
+    arguments: [{ metavar: "URL", about: "The endpoint, as `--url` takes it." }],
+    options: ["json", "seconds", ...DOCTOR_OPTIONS],
   },
   unit: {
     brief: "Print a systemd unit.",

@@ -66,6 +66,8 @@ async function run(words: Words, settled: Settled, args: readonly string[]): Pro
     case "approve":
       return await (await import("./commands/request.ts"))
         .requestCommand(values, table, words.command);
+    case "doctor":
+      return await (await import("./commands/doctor.ts")).doctorCommand(settled, table, args);
     case "unit":
       return await (await import("./commands/unit.ts")).unitCommand(settled, args);
     case "man":

@@ -58,6 +58,8 @@ export interface Answer {
   readonly orderType: OrderType | null;
   /** The `Content-Type` header. */
   readonly contentType: string | null;
+  /** The `Content-Encoding` header. */
+  readonly contentEncoding: string | null;
   /** The origin's own time (`Date`) in milliseconds since the epoch; `null` where it doesn't tell. */
   readonly date: number | null;
   /**
@@ -195,6 +197,7 @@ function answerOf(
     generation: headers.get("lockstep-generation"),
     orderType: isOrderType(orderType) ? orderType : null,
     contentType,
+    contentEncoding: headers.get("content-encoding"),
     date: httpDate(headers.get("date")),
     endIsProof,
     validators,

@@ -293,6 +293,9 @@ export const COMMAND_OPTIONS = {
   after: value("after", "KEY", line("a key"), "Start after this key, as `--keys-only` prints it."),
   keysOnly: flag("keys-only", "Print keys instead of rows."),
   json: flag("json", "Print JSON."),
+  seconds: value("seconds", "N", positiveInteger, "How long to look, at most.", {
+    default: "20",
+  }),
   clear: flag("clear", "Remove what was printed from the quarantine; its count stays."),
   template: flag("template", "Print `lockstep-replicate@.service` instead."),
 };
