@@ -83,8 +83,21 @@ export const COMMANDS = {
     options: ["kv"],
   },
   approve: {
-    brief: "Let a held sweep go on.",
-    about: "Approves the removal of rows that `--shrink-limit` or an empty answer has held back.",
+    brief: "Let what is held go on.",
+    about: "Approves the removal of rows, or the changes, that `--shrink-limit`, `--grow-limit`, " +
+      "`--min-rows` or an empty answer has held back.",
+    arguments: [TABLE],
+    options: ["kv"],
+  },
+  hold: {
+    brief: "Stop committing to a table.",
+    about: "Stops commits, until `release`; reads go on. It outlives restarts.",
+    arguments: [TABLE],
+    options: ["kv"],
+  },
+  release: {
+    brief: "Go on after hold.",
+    about: "Lets a table that is on hold go on.",
     arguments: [TABLE],
     options: ["kv"],
   },

@@ -64,6 +64,8 @@ async function run(words: Words, settled: Settled, args: readonly string[]): Pro
       return await (await import("./commands/history.ts")).historyCommand(values, table);
     case "resync":
     case "approve":
+    case "hold":
+    case "release":
       return await (await import("./commands/request.ts"))
         .requestCommand(values, table, words.command);
     case "doctor":

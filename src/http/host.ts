@@ -51,8 +51,11 @@ export interface TableHost {
   /** Oldest first, the last quarter of an hour; takes a new one where that is due. */
   samples(): readonly Sample[];
   requestResync(reason: string): void;
-  /** False where no sweep is held. */
+  /** False where nothing is held. */
   approveSweep(): boolean;
+  /** Stops commits until they are released. */
+  hold(): void;
+  release(): void;
   /** Calls the listener after each commit, synchronously; returns how to stop that. */
   subscribe(listener: (commit: TableCommit) => void): () => void;
   /**

@@ -191,8 +191,26 @@ export function tableRoutes(app: Hono, parts: AppParts): void {
     app,
     "/tables/:table/approve-sweep",
     within((c, table) => {
-      if (!table.approveSweep() && !wantsHtml(c)) return problem(409, "no sweep is held");
+      if (!table.approveSweep() && !wantsHtml(c)) return problem(409, "nothing is held");
       return done(c, table, { table: table.table, sweep: "approved" });
+    }),
+  );
+
+  post(
+    app,
+    "/tables/:table/hold",
+    within((c, table) => {
+      table.hold();
+      return done(c, table, { table: table.table, hold: "requested" });
+    }),
+  );
+
+  post(
+    app,
+    "/tables/:table/release",
+    within((c, table) => {
+      table.release();
+      return done(c, table, { table: table.table, hold: "released" });
     }),
   );
 }

@@ -19,6 +19,7 @@ import type { StatusRecorder } from "./status_recorder.ts";
 import { TOMBSTONE_TTL_MS } from "./options.ts";
 import type { AnswerStats } from "./answer_stats.ts";
 import type { PassProof } from "./pass.ts";
+import type { Holds } from "./holds.ts";
 import type { Resync } from "./resync.ts";
 
 /** An endless answer that sends nothing for so long, after its first bytes, has sent everything. */
@@ -36,6 +37,7 @@ export interface TableParts {
   readonly table: Table;
   readonly journal: StatusRecorder;
   readonly resync: Resync;
+  readonly holds: Holds;
 }
 
 export class AnswerIngest {
@@ -176,11 +178,12 @@ export class AnswerIngest {
 
   /** Everything the origin had is stored; a resync may come to its end. */
   async #reached(proof: PassProof): Promise<void> {
-    const { journal, resync } = this.#parts;
+    const { journal, resync, holds } = this.#parts;
     await this.#sink.caughtUp();
     const { rows: records } = this.reading;
     await resync.reached({ proof, records, isLinked: false }, this.#sink);
     if (!journal.isLive) await this.#parts.table.assertReadable();
+    await holds.complete();
     journal.enter(resync.isHeld ? "held" : "caught-up");
   }
 }

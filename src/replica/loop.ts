@@ -89,12 +89,13 @@ export class Loop implements Disposable {
 
   /** One request and its answer. Returns what went wrong, or null. */
   async #attempt(signal: AbortSignal): Promise<LockstepError | null> {
-    const { table, resync } = this.#parts;
+    const { table, resync, holds } = this.#parts;
     this.#interrupt = new AbortController();
     const stop = AbortSignal.any([signal, this.#interrupt.signal]);
     try {
       table.store.files?.assertSame();
       if (this.#needsRecovery) await this.#recover();
+      await holds.prepare();
       await resync.prepare();
       await this.#exchange(stop);
       return null;
@@ -103,6 +104,9 @@ export class Loop implements Disposable {
       if (!(error instanceof LockstepError && error.status === 429)) resync.cut();
       if (stop.aborted) return null;
       const failure = storeFault(table.store.path, error);
+      await holds.failed(failure).catch(() => {
+        // The store fails as well: the next attempt meets it, and the guard once more.
+      });
       // Whatever broke off a commit: what is stored is looked up before anything is written.
       const kinds: readonly string[] = ["store", "store-full", "callback"];
       if (kinds.includes(failure.kind)) this.#needsRecovery = true;

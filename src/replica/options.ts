@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { GuardLimits } from "../store/table/guard.ts";
 import type { Clock } from "../base/clock.ts";
 import type { OrderType } from "../protocol/cursor.ts";
 import type { JsonObject } from "../protocol/record.ts";
@@ -77,8 +78,15 @@ export interface ReplicatorOptions {
   readonly feed?: boolean;
   /** How long deletions are remembered; default 7 days. */
   readonly tombstoneTtlMs?: number;
-  /** The part of a table that a sweep may remove unasked, 0 to 1; default 0.5. */
+  /**
+   * The part of a table that a sweep, or ordinary changes within ten minutes, may remove unasked, 0
+   * to 1; default 0.5.
+   */
   readonly shrinkLimit?: number;
+  /** The part of a table that changes within ten minutes may add unasked; default any. */
+  readonly growLimit?: number;
+  /** Rows that have to remain, unless the removal is approved; default 0. */
+  readonly minRows?: number;
   /** Stop all tables at the first record that can't be used, instead of quarantining it. */
   readonly strict?: boolean;
   /** Bytes of the longest record; default 16 MiB. */
@@ -116,4 +124,11 @@ export interface ReplicatorOptions {
   readonly clock?: Clock;
   /** Stops all tables when it aborts. */
   readonly signal?: AbortSignal;
+}
+
+/** What bounds changes that nobody has approved. */
+export function guardLimits(
+  { shrinkLimit = 0.5, growLimit, minRows = 0 }: ReplicatorOptions,
+): GuardLimits {
+  return { shrinkLimit, growLimit: growLimit ?? null, minRows };
 }

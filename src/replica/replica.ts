@@ -24,10 +24,12 @@ import { CommitListeners } from "./listeners.ts";
 import { type ChangesOptions, type FollowedChange, followReplica } from "./changes.ts";
 import type { ReplicaConfig } from "./config.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { Holds } from "./holds.ts";
 import { Hooks } from "./hooks/hooks.ts";
 import { StatusRecorder } from "./status_recorder.ts";
 import { Loop } from "./loop.ts";
 import { TableMetrics } from "./metrics.ts";
+import { guardLimits } from "./options.ts";
 import { Resync } from "./resync.ts";
 import { tableStatus } from "./table_status.ts";
 import type { Sample, TableStatus } from "./status.ts";
@@ -84,6 +86,7 @@ export class Replica {
   readonly #audience: CommitListeners;
   readonly #journal: StatusRecorder;
   readonly #resync: Resync;
+  readonly #holds: Holds;
   readonly #loop: Loop;
   readonly #heartbeat: Heartbeat;
   /** Aborts when the loop has ended: no more changes will come. */
@@ -105,7 +108,9 @@ export class Replica {
     this.#audience = new CommitListeners(name, options.onCommit, hooks);
     this.#journal = new StatusRecorder(table, metrics, this.#audience);
     this.#resync = new Resync(table, this.#journal, options, () => this.#loop.interrupt());
-    this.#loop = new Loop({ config, table, journal: this.#journal, resync: this.#resync });
+    this.#holds = new Holds(table);
+    const parts = { config, table, journal: this.#journal, resync: this.#resync };
+    this.#loop = new Loop({ ...parts, holds: this.#holds });
     this.#heartbeat = new Heartbeat(table, this.#journal);
     table.onSigned = () => this.#audience.progressed();
   }
@@ -134,6 +139,7 @@ export class Replica {
       resync: options.resync ?? false,
       statusUrl: options.statusUrl ?? null,
       feed: options.feed ?? false,
+      guard: guardLimits(options),
       clock,
       onCommit: (milliseconds) => metrics.committed(milliseconds),
     });
@@ -180,6 +186,8 @@ export class Replica {
   #asked(name: RequestName): void {
     if (name === "resync") this.requestResync("asked for by a command");
     if (name === "approve") this.approveSweep();
+    if (name === "hold") this.hold();
+    if (name === "release") this.release();
   }
 
   /**
@@ -198,11 +206,23 @@ export class Replica {
     this.#loop.interrupt();
   }
 
-  /** Lets a held sweep go ahead. Returns false when none is held. */
+  /** Lets a held sweep, or changes that the guard holds, go ahead. False when nothing is held. */
   approveSweep(): boolean {
-    if (!this.#resync.approve()) return false;
+    const isApproved = [this.#resync.approve(), this.#holds.approve()].includes(true);
+    if (isApproved) this.#loop.interrupt();
+    return isApproved;
+  }
+
+  /** Stops committing, until {@linkcode release}, also in later processes; reads go on. */
+  hold(): void {
+    this.#holds.request("hold");
     this.#loop.interrupt();
-    return true;
+  }
+
+  /** Goes on after {@linkcode hold}; what the guard holds is let go as well. */
+  release(): void {
+    this.#holds.request("release");
+    this.#loop.interrupt();
   }
 
   /** Calls the listener with every commit's changes. Returns a function that ends it. */

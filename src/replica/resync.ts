@@ -15,7 +15,7 @@ import type { Table } from "../store/table/table.ts";
 import { ofGeneration, resyncEnded, resyncMoved, resyncSized } from "../store/table/table_state.ts";
 import type { RowBatch } from "../stream/row_reader.ts";
 import type { StatusRecorder } from "./status_recorder.ts";
-import { type ReplicatorOptions, TOMBSTONE_TTL_MS } from "./options.ts";
+import { guardLimits, type ReplicatorOptions, TOMBSTONE_TTL_MS } from "./options.ts";
 import type { PassEnd } from "./pass.ts";
 import { ResyncChain } from "./resync_chain.ts";
 import { HELD_HINT, heldBecause } from "./resync_words.ts";
@@ -257,7 +257,7 @@ export class Resync {
     const evidence: Evidence = { seen, start, greatest: chain.greatest, isShifting, isSecond };
     const missing = await sizeSweep(table, evidence);
     const { records, unreadable, greatest } = chain;
-    const limits = { shrinkLimit: this.#options.shrinkLimit ?? 0.5, minRows: 0 };
+    const limits = guardLimits(this.#options);
     const whole = { missing, isProven, records, unreadable, greatest };
     const mark = nextResync(before, { is: "ended", chain: whole, limits });
     await table.save(resyncSized(table.meta, mark, missing.of));
@@ -301,6 +301,7 @@ export class Resync {
       return;
     }
     await removed?.prune();
+    table.guard.reset(table.meta.rows);
     const { reason = "" } = table.meta.resync ?? {};
     const kept = removed?.path == null ? {} : { file: removed.path };
     const mark = nextResync(table.meta.resync, { is: "removed" });

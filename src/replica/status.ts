@@ -101,6 +101,22 @@ export interface CommitHistogram {
   readonly count: number;
 }
 
+/** Nothing is committed until it is released, or approved. */
+export interface HoldStatus {
+  /** A person stopped the commits, or the guard (`--shrink-limit`, …) did. */
+  readonly by: "person" | "guard";
+  /** Since when. */
+  readonly since: string;
+  /** Seconds since then. */
+  readonly ageSeconds: number;
+  /** Why, in words. */
+  readonly reason: string;
+  /** Of the guard's: rows that would be added, less those that would be removed; else null. */
+  readonly net: number | null;
+  /** Rows before; null where a person holds. */
+  readonly of: number | null;
+}
+
 /** An entry of a table's history. */
 export interface HistoryStatus {
   /** When it happened. */
@@ -180,6 +196,8 @@ export interface TableStatus {
   readonly warnings: readonly string[];
   /** A sweep that is under way or held. */
   readonly sweep: SweepStatus | null;
+  /** What keeps changes from being committed; null for nothing. */
+  readonly hold: HoldStatus | null;
   /** What changed the table in bulk: the newest entries of its history, newest first. */
   readonly history: readonly HistoryStatus[];
   /** The last run of `--on-change` / `--write`, where they are set. */

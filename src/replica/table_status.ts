@@ -13,7 +13,7 @@ import type { StatusRecorder } from "./status_recorder.ts";
 import type { AnswerStats } from "./answer_stats.ts";
 import type { Resync } from "./resync.ts";
 import { HELD_HINT, heldBecause } from "./resync_words.ts";
-import type { HistoryStatus, SweepStatus, TableStatus } from "./status.ts";
+import type { HistoryStatus, HoldStatus, SweepStatus, TableStatus } from "./status.ts";
 
 /** Who knows. */
 export interface StatusSources {
@@ -25,6 +25,13 @@ export interface StatusSources {
   readonly reading: AnswerStats | null;
   readonly resync: Resync;
   readonly hooks: Hooks | null;
+}
+
+function holdStatus({ hold }: TableMeta, now: number): HoldStatus | null {
+  if (hold === null || hold === undefined) return null;
+  const { by, text, net, of } = hold;
+  const since = new Date(hold.since).toISOString();
+  return { by, since, ageSeconds: Math.max(0, now - hold.since) / 1000, reason: text, net, of };
 }
 
 function historyStatus(entry: HistoryEntry): HistoryStatus {
@@ -104,6 +111,7 @@ export function tableStatus(sources: StatusSources): TableStatus {
     quarantinedBy: metrics.quarantinedBy(),
     warnings: journal.warnings,
     sweep,
+    hold: holdStatus(meta, table.clock.now()),
     history: table.history.recent.map(historyStatus),
     hooks: sources.hooks?.status() ?? [],
   };

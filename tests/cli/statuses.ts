@@ -42,6 +42,7 @@ export function tableStatus(changes: Partial<TableStatus> = {}): TableStatus {
     quarantinedBy: {},
     warnings: [],
     sweep: null,
+    hold: null,
     history: [],
     hooks: [],
     ...changes,

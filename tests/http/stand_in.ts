@@ -56,6 +56,7 @@ export function tableStatus(table: string, change: Partial<TableStatus> = {}): T
     quarantinedBy: {},
     warnings: [],
     sweep: null,
+    hold: null,
     history: [],
     hooks: [],
     ...change,
@@ -115,6 +116,14 @@ export class StandInTable implements TableHost {
     this.approvals++;
     this.set({ sweep: null, state: "live" });
     return true;
+  }
+  /** Whether it was asked to hold, or to release, last. */
+  holding: boolean | null = null;
+  hold(): void {
+    this.holding = true;
+  }
+  release(): void {
+    this.holding = false;
   }
   subscribe(listener: (commit: TableCommit) => void): () => void {
     this.#listeners.add(listener);

@@ -1,11 +1,11 @@
 /**
- * `resync TABLE` and `approve TABLE`: what the process that writes the table is asked to do.
+ * `resync`, `approve`, `hold` and `release TABLE`: what the process that writes the table is asked to do.
  *
  * @module
  */
 
 import { systemClock } from "../../base/clock.ts";
-import { leaveRequest } from "../../store/table/requests.ts";
+import { leaveRequest, type RequestName } from "../../store/table/requests.ts";
 import { listTables } from "../../store/table/list_tables.ts";
 import type { AnyValues } from "../options/table.ts";
 import { writeError } from "../output.ts";
@@ -15,7 +15,7 @@ import { missingTable, withTable } from "../with_table.ts";
 export async function requestCommand(
   values: AnyValues,
   table: string,
-  request: "resync" | "approve",
+  request: RequestName,
 ): Promise<number> {
   return await withTable(values, table, async (reader, store) => {
     const missing = await missingTable(reader);
@@ -24,8 +24,9 @@ export async function requestCommand(
       return 1;
     }
     const meta = await reader.meta();
-    if (request === "approve" && meta?.resync?.phase !== "held") {
-      writeError(`no sweep of ${quote(table)} is held: there is nothing to approve\n`);
+    const isHeld = meta?.resync?.phase === "held" || meta?.hold?.by === "guard";
+    if (request === "approve" && !isHeld) {
+      writeError(`nothing of ${quote(table)} is held: there is nothing to approve\n`);
       return 1;
     }
     await leaveRequest(store.writer, table, request);

@@ -39,6 +39,20 @@ export function percent(text: string): number {
   throw new Error(`${quote(text)} is not a percentage from 0% to 100%`);
 }
 
+/** A percentage of any size, as a part: 1 is all of it. */
+export function growth(text: string): number {
+  const match = /^([0-9]+(?:\.[0-9]+)?)\s*%?$/.exec(text.trim());
+  if (match !== null) return Number(match[1]) / 100;
+  throw new Error(`${quote(text)} is not a percentage`);
+}
+
+/** A whole number from 0 on. */
+export function wholeNumber(text: string): number {
+  const number = /^[0-9]+$/.test(text.trim()) ? Number(text) : NaN;
+  if (Number.isSafeInteger(number)) return number;
+  throw new Error(`${quote(text)} is not a whole number`);
+}
+
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   "": 1,
   b: 1,

@@ -103,6 +103,8 @@ function replicatorOptions(
       certKey: values.certKey,
       tombstoneTtlMs: values.tombstoneTtl,
       shrinkLimit: values.shrinkLimit,
+      growLimit: values.growLimit,
+      minRows: values.minRows,
       maxLineLength: values.maxLineLength,
     }),
   };

@@ -13,6 +13,7 @@ import {
   command,
   duration,
   fields,
+  growth,
   header,
   line,
   oneOf,
@@ -25,6 +26,7 @@ import {
   statusAddress,
   storePath,
   table,
+  wholeNumber,
 } from "./parse_values.ts";
 
 const BLANKS = [/\s+/, "blanks"] as const;
@@ -183,8 +185,22 @@ const store = {
     "shrink-limit",
     "PERCENT",
     percent,
-    "A resync that would remove more than this part of the rows is held until it is approved.",
+    "A resync, or changes within ten minutes, that would remove more than this part of the rows " +
+      "are held until they are approved.",
     { default: "50%" },
+  ),
+  growLimit: value(
+    "grow-limit",
+    "PERCENT",
+    growth,
+    "Changes within ten minutes that would add more than this part of the rows are held until " +
+      "they are approved.",
+  ),
+  minRows: value(
+    "min-rows",
+    "N",
+    wholeNumber,
+    "What would leave fewer rows than these is held until it is approved.",
   ),
   tombstoneTtl: value(
     "tombstone-ttl",

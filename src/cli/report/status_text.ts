@@ -45,6 +45,10 @@ function runningTable(table: TableStatus): string {
     const { wouldRemove, of } = table.sweep;
     facts.push(["held sweep", `would remove ${wouldRemove ?? "?"} of ${of ?? "?"} rows`]);
   }
+  if (table.hold !== null) {
+    const { since, reason } = table.hold;
+    facts.push(["on hold", `since ${since}: ${reason}`]);
+  }
   for (const hook of table.hooks) {
     if (hook.error !== null) facts.push([`--${hook.name}`, hook.error]);
   }
@@ -76,6 +80,17 @@ export function storedText({ table, meta }: ListedTable, now: number, running: b
       ),
     ],
     ...(meta.quarantined > 0 ? [["quarantined", count(meta.quarantined)] as const] : []),
+    ...(meta.resync?.phase === "held"
+      ? [
+        [
+          "held sweep",
+          `would remove ${meta.resync.wouldRemove} of ${meta.resync.of} rows`,
+        ] as const,
+      ]
+      : []),
+    ...(meta.hold === null || meta.hold === undefined ? [] : [
+      ["on hold", `since ${new Date(meta.hold.since).toISOString()}: ${meta.hold.text}`] as const,
+    ]),
   ]);
 }
 

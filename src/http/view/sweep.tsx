@@ -1,6 +1,6 @@
 /**
- * The two things an operator can set off: approving a held sweep, and a resync. Plain forms, which
- * work without a script.
+ * What an operator can set off: approving what is held, a resync, a hold and its release. Plain
+ * forms, which work without a script.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { FC } from "hono/jsx";
 import type { SweepStatus, TableStatus } from "../../replica/status.ts";
 import { tablePath } from "../paths.ts";
 import { countText, plural } from "./format.ts";
-import { cardId } from "./parts.tsx";
+import { Age, cardId } from "./parts.tsx";
 
 function doing({ state, wouldRemove }: SweepStatus): string {
   switch (state) {
@@ -52,6 +52,44 @@ export const Approval: FC<{ table: TableStatus }> = ({ table }) => {
     </form>
   );
 };
+
+/** What keeps changes from being committed, loudly, and how to end that. */
+export const OnHold: FC<{ table: TableStatus; now: number }> = ({ table, now }) => {
+  const { hold } = table;
+  if (hold === null) return null;
+  const rows = countText(Math.abs(hold.net ?? 0));
+  const isGuard = hold.by === "guard";
+  const what = (hold.net ?? 0) < 0 ? `Remove ${rows} rows` : `Add ${rows} rows`;
+  return (
+    <form
+      class="approve"
+      id={`${cardId(table.table)}-hold`}
+      method="post"
+      action={`${tablePath(table.table)}/${isGuard ? "approve-sweep" : "release"}`}
+    >
+      <p>
+        <b>Nothing is committed</b> for <Age at={hold.since} now={now} bare />:{" "}
+        {hold.reason}. Reads go on.
+      </p>
+      <button type="submit" class={isGuard ? "danger" : ""}>{isGuard ? what : "Release"}</button>
+    </form>
+  );
+};
+
+/** Stops commits. */
+export const Hold: FC<{ table: TableStatus }> = ({ table }) => (
+  <details class="resync">
+    <summary class="button">Hold…</summary>
+    <form method="post" action={`${tablePath(table.table)}/hold`}>
+      <p>
+        Stops committing to{" "}
+        <b>{table.table}</b>, until it is released, also after a restart. Its rows stay readable,
+        and grow older.
+      </p>
+      <button type="submit">Hold it</button>
+    </form>
+  </details>
+);
 
 export const Resync: FC<{ table: TableStatus }> = ({ table }) => (
   <details class="resync">

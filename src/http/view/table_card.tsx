@@ -10,7 +10,7 @@ import { tablePath } from "../paths.ts";
 import { Chart } from "./chart.tsx";
 import { bytesText, countText, plural, rateText, shortSpanText } from "./format.ts";
 import { Age, cardId, Completeness, Figure, Moment, Until } from "./parts.tsx";
-import { Approval, Resync } from "./sweep.tsx";
+import { Approval, Hold, OnHold, Resync } from "./sweep.tsx";
 import { Details } from "./table_details.tsx";
 import { concern, stateWords, toneOf } from "./words.ts";
 
@@ -68,6 +68,7 @@ export const TableCard: FC<TableCardProps> = ({ table, now, samples, maxStalenes
         </div>
       )}
       <Approval table={table} />
+      <OnHold table={table} now={now} />
       <Warnings id={`${id}-warnings`} warnings={table.warnings} />
       <Figures table={table} now={now} />
       <div class="charts" id={`${id}-charts`}>
@@ -78,6 +79,7 @@ export const TableCard: FC<TableCardProps> = ({ table, now, samples, maxStalenes
       <footer id={`${id}-foot`}>
         <a class="button" href={tablePath(table.table)}>Browse the records</a>
         <Resync table={table} />
+        {table.hold === null ? <Hold table={table} /> : ""}
       </footer>
     </section>
   );

@@ -94,6 +94,19 @@ export type ResyncMark =
   | ResyncHeld
   | ResyncRemoving;
 
+/** Nothing is committed, until it is released or approved. */
+export interface HoldMark {
+  /** A person stopped the commits, or the guard did. */
+  readonly by: "person" | "guard";
+  /** Milliseconds since the Unix epoch. */
+  readonly since: number;
+  /** Why, in words. */
+  readonly text: string;
+  /** Of the guard's: rows that would be added, less those removed, and rows before; else null. */
+  readonly net: number | null;
+  readonly of: number | null;
+}
+
 /** The value at `["lockstep", table, "cursor"]`. */
 export interface TableMeta {
   /** The greatest order up to which everything is stored; null before the first record. */
@@ -132,6 +145,10 @@ export interface TableMeta {
   readonly resync: ResyncMark | null;
   /** In a remote store: the id of the operation that wrote this. */
   readonly operation?: string;
+  /** Rows when the table was last complete; null, or absent, where it never was. */
+  readonly settled?: number | null;
+  /** Why nothing is committed; null, or absent, where everything is. */
+  readonly hold?: HoldMark | null;
   /** The generation of the origin's feed that the rows are from; null where it tells none. */
   readonly generation?: string | null;
 }

@@ -9,7 +9,10 @@ import { systemClock } from "../../base/clock.ts";
 import { requestKey, requestPrefix } from "../kv/keys.ts";
 
 /** What can be asked for. */
-export type RequestName = "resync" | "approve";
+const REQUESTS = ["resync", "approve", "hold", "release"] as const;
+
+/** One of them. */
+export type RequestName = typeof REQUESTS[number];
 
 /** Leaves a request for the table's holder, or for the next one. */
 export async function leaveRequest(kv: Deno.Kv, table: string, name: RequestName): Promise<void> {
@@ -22,7 +25,8 @@ export async function takeRequests(kv: Deno.Kv, table: string): Promise<RequestN
   for await (const { key } of kv.list({ prefix: requestPrefix(table) })) {
     const name = key.at(-1);
     await kv.delete(key);
-    if (name === "resync" || name === "approve") names.push(name);
+    const known = REQUESTS.find((request) => request === name);
+    if (known !== undefined) names.push(known);
   }
   return names;
 }

@@ -33,6 +33,8 @@ import { retryWhileLocked } from "../kv/retry_locked.ts";
 import { Operation } from "../kv/operation.ts";
 import { SeenRejects } from "./quarantine.ts";
 import type { Store } from "../kv/open_store.ts";
+import { ChangeGuard } from "./change_guard.ts";
+import type { GuardLimits } from "./guard.ts";
 import { History } from "./history.ts";
 import type { SeenSet } from "./seen_set.ts";
 
@@ -40,6 +42,8 @@ import type { SeenSet } from "./seen_set.ts";
 export interface TableOptions extends Admission {
   readonly shape: RecordShape;
   readonly statusUrl: string | null;
+  /** What bounds changes that nobody has approved; by default nothing does. */
+  readonly guard?: GuardLimits;
   /** Keep a change index; without, one that is there is removed. */
   readonly feed?: boolean;
   readonly clock: Clock;
@@ -80,6 +84,8 @@ export class Table {
   seen: SeenSet | null = null;
   /** What changed the table in bulk. */
   readonly history: History;
+  /** Holds changes that are too many. */
+  readonly guard: ChangeGuard;
   /** The change index; null where none is kept. */
   index: ChangeIndex | null = null;
   /** Told when the durable cursor may have moved. */
@@ -116,6 +122,8 @@ export class Table {
     this.#savedChanges = meta.changes;
     this.history = new History(this);
     this.committer = openQueue(store, { ...options, epoch });
+    const limits = options.guard ?? { shrinkLimit: 1, growLimit: null, minRows: 0 };
+    this.guard = new ChangeGuard(limits, options.clock, meta.settled ?? null);
   }
 
   /**

@@ -28,7 +28,7 @@ import {
 } from "../../protocol/cursor.ts";
 import { LockstepError } from "../../protocol/errors.ts";
 import { type OrderState, otherTypeError, type TableOrders } from "../../protocol/orders.ts";
-import type { OriginIdentity, ResyncMark, TableMeta } from "../kv/stored_values.ts";
+import type { HoldMark, OriginIdentity, ResyncMark, TableMeta } from "../kv/stored_values.ts";
 
 /** What a table is to be a copy of. */
 export interface Admission {
@@ -223,6 +223,16 @@ export function changed(state: TableMeta, addedRows: number, changedRows: number
     rows: Math.max(0, state.rows + addedRows),
     changes: state.changes + changedRows,
   };
+}
+
+/** The table is complete: its count is what the guard measures by. */
+export function settled(state: TableMeta): TableMeta {
+  return { ...state, settled: state.rows };
+}
+
+/** Nothing is committed from here on; or everything, where it is null. */
+export function onHold(state: TableMeta, hold: HoldMark | null): TableMeta {
+  return { ...state, hold };
 }
 
 /** Rows are written without looking: from here on their number is an estimate. */

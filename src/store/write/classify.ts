@@ -12,6 +12,7 @@ import { decide, type Decision, type Stored } from "../read/last_writer_wins.ts"
 import type { ResyncMark } from "../kv/stored_values.ts";
 import type { Table } from "../table/table.ts";
 import { guessed } from "../table/table_state.ts";
+import { newestPerKey, pick, rowArrivals } from "./newest_per_key.ts";
 import type { Window } from "./window.ts";
 
 /** How a window is committed. */
@@ -55,8 +56,10 @@ export class Classifier {
   async decide(rows: readonly Row[], { isFollowed, isOrdered }: WindowTraits): Promise<Decision[]> {
     const table = this.#table;
     const isConfirmed = confirmation(table.meta.resync);
+    const { guard } = table;
     const isBlind = (row: Row) =>
-      !isFollowed && isConfirmed === null && this.#frontier.isAhead(row);
+      !isFollowed && isConfirmed === null && this.#frontier.isAhead(row) &&
+      !guard.countsAll && !(guard.countsDeletions && row.deletedAt !== null);
     const doubtful = rows.filter((row) => !isBlind(row));
     const decisions = doubtful.length === 0
       ? this.#blindly(rows, isOrdered)
@@ -64,6 +67,18 @@ export class Classifier {
     this.#frontier.note(rows);
     await table.seen?.add(rows.map(({ key }) => key));
     return decisions;
+  }
+
+  /** What rows that are not committed yet would do to the number of rows. */
+  async preview(rows: readonly Row[]): Promise<number> {
+    const table = this.#table;
+    await table.committer.idle();
+    const positions = newestPerKey(rowArrivals(rows));
+    const newest = pick(rows, positions);
+    const { name, shape, store } = table;
+    const isConfirmed = confirmation(table.meta.resync) ?? (() => true);
+    const stored = await lookUp(store.writer, newest, { table: name, shape, isConfirmed });
+    return newest.reduce((sum, row, i) => sum + decide(row, stored[i] ?? null).rows, 0);
   }
 
   #blindly(rows: readonly Row[], isOrdered: boolean): Decision[] {

@@ -61,6 +61,8 @@ export class Window {
   #hasFailedToSpill = false;
   /** Rows that gave way to one of the same key; known once all slices are handed out. */
   superseded = 0;
+  /** Rows that are deletions, roughly: of a key that came twice, both count. */
+  deletions = 0;
   /** Rows not handed out yet. */
   left = 0;
   /** Those of them that are in memory. */
@@ -117,12 +119,18 @@ export class Window {
     }
     this.left -= taken.left;
     this.held -= taken.left;
+    this.deletions -= taken.deletions;
     taken.rejects = this.rejects;
     taken.#rejectLength = this.#rejectLength;
     this.rejects = [];
     this.#rejectLength = 0;
     // `ascending` and `maxOrder` may only be too cautious for what is left.
     return taken;
+  }
+
+  /** The rows, in the order of their arrival; null where they are packed. */
+  peek(): readonly Row[] | null {
+    return this.isPacked || this.#file !== null ? null : this.#rows;
   }
 
   get isPacked(): boolean {
@@ -237,6 +245,7 @@ export class Window {
     }
     this.left++;
     this.held++;
+    if (row.deletedAt !== null) this.deletions++;
     this.heldLength += row.length;
     if (row.length > this.longest) this.longest = row.length;
   }

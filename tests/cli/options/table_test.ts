@@ -35,6 +35,8 @@ const CASES: Record<Key, Case> = {
   strict: ["on", true, "maybe", /1 nor 0/],
   maxLineLength: ["2 MiB", 2 * 2 ** 20, "2 parsecs", /512KiB/],
   shrinkLimit: ["12.5%", 0.125, "101%", /0% to 100%/],
+  growLimit: ["250%", 2.5, "a lot", /not a percentage/],
+  minRows: ["900", 900, "-1", /not a whole number/],
   tombstoneTtl: ["7d", 604_800_000, "0", /no time at all/],
   once: ["true", true, "maybe", /1 nor 0/],
   attempts: ["3", 3, "0", /at least 1/],

@@ -167,6 +167,7 @@ function table(changes: Partial<TableStatus>): TableStatus {
     quarantinedBy: {},
     warnings: [],
     sweep: null,
+    hold: null,
     history: [],
     hooks: [],
     ...changes,

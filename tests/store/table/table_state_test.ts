@@ -56,6 +56,8 @@ const transitions: Record<
   heldBack: (state) => states.heldBack(state, null),
   caughtUp: (state, _order, flag) => states.caughtUp(state, state.high, flag),
   changed: (state, order) => states.changed(state, order - 5, order),
+  settled: (state) => states.settled(state),
+  onHold: (state) => states.onHold(state, null),
   guessed: (state) => states.guessed(state),
   counted: (state, order) => states.counted(state, order),
   quarantinedOne: (state) => states.quarantinedOne(state),

@@ -67,6 +67,11 @@ export class ChangeGuard {
       (this.countsAll && this.#objection(rows) !== null);
   }
 
+  /** Whether a net change is too great. */
+  isTooMuch(change: number): boolean {
+    return this.#objection(change) !== null;
+  }
+
   /** @throws {HeldChangeError} where the net change is too great */
   assert(change: number): void {
     const held = this.#objection(change);

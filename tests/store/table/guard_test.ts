@@ -9,7 +9,7 @@ import {
   noted,
   objection,
   settledAt,
-} from "../../../src/store/write/guard.ts";
+} from "../../../src/store/table/guard.ts";
 
 const LIMITS: GuardLimits = { shrinkLimit: 0.1, growLimit: 0.5, minRows: 0 };
 const MINUTE = 60_000;
@@ -26,6 +26,9 @@ Deno.test("the guard decides at its exact borders", () => {
     [1000, { shrinkLimit: 1, minRows: 900 }, -101, "few"],
     [10, { minRows: 20 }, 5, null],
     [1000, {}, 0, null],
+    [2, {}, -2, null],
+    [3, {}, -3, "shrink"],
+    [2, { minRows: 2 }, -1, "few"],
     [0, { growLimit: null }, 10, null],
   ];
   for (const [settled, limits, change, why] of cases) {

@@ -20,6 +20,9 @@ const SPAN_MS = 600_000;
 /** Changes within so long are one entry, in milliseconds: the state holds 60 of them. */
 const SLOT_MS = 10_000;
 
+/** Fewer rows than these are never too many, or a table of two could not lose both. */
+const FEW_ROWS = 3;
+
 /** What bounds changes that nobody has approved. */
 export interface GuardLimits {
   /** The part of the table that may be removed, 0 to 1. */
@@ -87,9 +90,10 @@ export function objection(
     Math.abs(net) <= Math.abs(allowed);
   if (isAllowed) return null;
   const held = (why: HeldChange["why"]): HeldChange => ({ why, net, of: settled });
-  if (change < 0 && -net > settled * shrinkLimit) return held("shrink");
+  if (change < 0 && -net >= FEW_ROWS && -net > settled * shrinkLimit) return held("shrink");
   if (change < 0 && settled + net < minRows) return held("few");
-  return change > 0 && growLimit !== null && net > settled * growLimit ? held("grow") : null;
+  const isGrowing = change > 0 && net >= FEW_ROWS && growLimit !== null;
+  return isGrowing && net > settled * growLimit ? held("grow") : null;
 }
 
 /** The state after a net change. */
