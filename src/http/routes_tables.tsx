@@ -191,7 +191,7 @@ export function tableRoutes(app: Hono, parts: AppParts): void {
     app,
     "/tables/:table/approve-sweep",
     within((c, table) => {
-      if (!table.approveSweep() && !wantsHtml(c)) return problem(409, "nothing is held");
+      if (!table.approveSweep() && !wantsHtml(c)) return problem(409, "no sweep is held");
       return done(c, table, { table: table.table, sweep: "approved" });
     }),
   );

@@ -356,10 +356,10 @@ export class Resync {
     if (mark !== table.meta.resync) await table.save(resyncMoved(table.meta, mark));
   }
 
-  /** The store's file; null for one in memory. */
+  /** The store's file; null for one that has none. */
   get #file(): string | null {
-    const { path } = this.#table.store;
-    return path === ":memory:" ? null : path;
+    const { files, path } = this.#table.store;
+    return files === null ? null : path;
   }
 
   #drop(): void {

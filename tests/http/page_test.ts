@@ -157,6 +157,37 @@ Deno.test("a form goes back to the page, a program gets an answer", async () => 
   assert.deepEqual(await approve("application/json"), [202, null]);
 });
 
+Deno.test("a table is held and released by the page and by programs, and says loudly that it is held", async () => {
+  await using host = await StandIn.open("servers");
+  const table = host.table("servers");
+  const app = createApp(host);
+  const ask202 = async (what: string) => {
+    const headers = { accept: "application/json", "sec-fetch-site": "same-origin" };
+    const answer = await ask(app, `/tables/servers/${what}`, { method: "POST", headers });
+    await answer.body?.cancel();
+    assert.equal(answer.status, 202);
+  };
+  await ask202("hold");
+  assert.equal(table.holding, true);
+  await ask202("release");
+  assert.equal(table.holding, false);
+  const since = new Date().toISOString();
+  const hold = {
+    by: "guard",
+    since,
+    ageSeconds: 0,
+    reason: "too many",
+    net: -999,
+    of: 1000,
+  } as const;
+  table.set({ hold });
+  const guarded = await (await ask(app, "/")).text();
+  assert.match(guarded, /Nothing is committed[^]*too many/);
+  assert.match(guarded, /approve-sweep[^]*Remove 999 rows/);
+  table.set({ hold: { ...hold, by: "person", net: null, of: null } });
+  assert.match(await (await ask(app, "/")).text(), /action="\/tables\/servers\/release"/);
+});
+
 Deno.test("figures are short and exact enough", () => {
   assert.deepEqual([0, 999, 1000, 1234567].map(countText), ["0", "999", "1,000", "1,234,567"]);
   assert.deepEqual([0, 999, 1500, 999_999, 242e6].map(bytesText), [

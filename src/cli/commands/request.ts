@@ -26,7 +26,7 @@ export async function requestCommand(
     const meta = await reader.meta();
     const isHeld = meta?.resync?.phase === "held" || meta?.hold?.by === "guard";
     if (request === "approve" && !isHeld) {
-      writeError(`nothing of ${quote(table)} is held: there is nothing to approve\n`);
+      writeError(`no sweep of ${quote(table)} is held: there is nothing to approve\n`);
       return 1;
     }
     await leaveRequest(store.writer, table, request);

@@ -29,8 +29,7 @@ import { ArrivalRate } from "./arrival_rate.ts";
 import { Classifier } from "./classify.ts";
 import { type FlushAction, type FlushFigures, type FlushState, nextFlush } from "./flush_policy.ts";
 import { Mailbox } from "./mailbox.ts";
-import type { Decision } from "../read/last_writer_wins.ts";
-import { previewChanges } from "./preview_changes.ts";
+import { guardChanges, previewChanges } from "./preview_changes.ts";
 import { Window, type WindowOptions } from "./window.ts";
 import { WindowCommit } from "./window_commit.ts";
 import { WindowLimits } from "./window_limits.ts";
@@ -71,7 +70,6 @@ export class AnswerWriter {
     this.#pending = new Window(this.#windows);
     this.#mailbox = new Mailbox(clock);
     this.#movedAt = clock.monotonic();
-    if (meta.exact) table.guard.correct(meta.rows);
   }
 
   /** Whether the origin has to wait, so that its silence says nothing. */
@@ -331,17 +329,17 @@ export class AnswerWriter {
     this.#room.notify();
     this.#current = window;
     try {
-      await previewChanges(window, {
-        table: this.#table,
-        classifier: this.#classifier,
-        pending: () => this.#pending,
-        isOver: () => this.#mailbox.hasBarrier || this.isBlocking || this.#state === "closed",
-      });
+      await previewChanges(window, this.#classifier, () => this.#pending, () => this.#isOver());
       await this.#commit(window, isFollowed);
     } finally {
       this.#current = null;
       await window.close();
     }
+  }
+
+  /** Whether the answer is over, or no more of it fits. */
+  #isOver(): boolean {
+    return this.#mailbox.hasBarrier || this.isBlocking || this.#state === "closed";
   }
 
   #take(isFollowed: boolean): Window {
@@ -356,14 +354,6 @@ export class AnswerWriter {
     const window = this.#pending;
     this.#pending = new Window(this.#windows);
     return window;
-  }
-
-  /** Rows that were written without looking count as none. */
-  #guard(decisions: readonly Decision[]): void {
-    let net = 0;
-    for (const { rows, outcome } of decisions) if (outcome !== "written") net += rows;
-    this.#table.guard.assert(net);
-    this.#table.guard.note(net);
   }
 
   async #commit(window: Window, isFollowed: boolean): Promise<void> {
@@ -386,7 +376,7 @@ export class AnswerWriter {
       // Readers of a live table see a prefix of the origin's order.
       if (isFollowed) rows.sort((a, b) => compareOrder(a.order, b.order));
       const decisions = await this.#classifier.decide(rows, traits);
-      this.#guard(decisions);
+      guardChanges(table.guard, decisions);
       for (const [i, row] of rows.entries()) {
         const decision = decisions[i];
         if (decision === undefined) continue;

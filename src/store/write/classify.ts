@@ -40,6 +40,13 @@ export class Classifier {
     this.#frontier = new HighWater(table.meta.high, empty);
     this.#awaitsEvents = awaitsEvents;
     this.start = table.meta.cursor;
+    // A commit that failed may have been counted.
+    if (table.meta.exact) table.guard.correct(table.meta.rows);
+  }
+
+  /** The table that it decides for. */
+  get table(): Table {
+    return this.#table;
   }
 
   /** Begins a window; to be called before its rows are decided on. */
