@@ -25,7 +25,8 @@ import { type ChangesOptions, type FollowedChange, followReplica } from "./chang
 import type { ReplicaConfig } from "./config.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Holds } from "./holds.ts";
-import { Hooks } from "./hooks/hooks.ts";
+import type { Hooks } from "./hooks/hooks.ts";
+import { openHooks } from "./hooks/open_hooks.ts";
 import { StatusRecorder } from "./status_recorder.ts";
 import { Loop } from "./loop.ts";
 import { TableMetrics } from "./metrics.ts";
@@ -50,25 +51,6 @@ export interface FeedState {
   readonly live: boolean;
   /** The origin's own head while the table catches up with it; null where it doesn't tell. */
   readonly originHead: Order | null;
-}
-
-/** Looks up what runs after commits, and how far it has come. */
-async function openHooks(
-  { hooks, clock, name }: ReplicaConfig,
-  table: Table,
-  reader: TableReader,
-): Promise<Hooks | null> {
-  if (hooks.command === null && hooks.file === null) return null;
-  return await Hooks.open({
-    table: name,
-    reader,
-    clock,
-    get changes() {
-      return table.changes;
-    },
-    hookMark: (hook) => table.hookMark(hook),
-    saveHookMark: (hook, mark) => table.saveHookMark(hook, mark),
-  }, hooks);
 }
 
 /** The running copy of one table; from {@linkcode Replicator.tables}. */

@@ -84,7 +84,13 @@ export class Classifier {
     const newest = pick(rows, positions);
     const { name, shape, store } = table;
     const isConfirmed = confirmation(table.meta.resync) ?? (() => true);
-    const stored = await lookUp(store.writer, newest, { table: name, shape, isConfirmed });
+    const isRemote = store.kind === "remote";
+    const stored = await lookUp(store.writer, newest, {
+      table: name,
+      shape,
+      isConfirmed,
+      isRemote,
+    });
     return newest.reduce((sum, row, i) => sum + decide(row, stored[i] ?? null).rows, 0);
   }
 

@@ -1,0 +1,29 @@
+/**
+ * Opens what runs after a table's commits.
+ *
+ * @module
+ */
+
+import type { TableReader } from "../../store/read/table_reader.ts";
+import type { Table } from "../../store/table/table.ts";
+import type { ReplicaConfig } from "../config.ts";
+import { Hooks } from "./hooks.ts";
+
+/** Looks up what runs after commits, and how far it has come. */
+export async function openHooks(
+  { hooks, clock, name }: ReplicaConfig,
+  table: Table,
+  reader: TableReader,
+): Promise<Hooks | null> {
+  if (hooks.command === null && hooks.file === null) return null;
+  return await Hooks.open({
+    table: name,
+    reader,
+    clock,
+    get changes() {
+      return table.changes;
+    },
+    hookMark: (hook) => table.hookMark(hook),
+    saveHookMark: (hook, mark) => table.saveHookMark(hook, mark),
+  }, hooks);
+}
