@@ -33,6 +33,9 @@ export interface GuardLimits {
   readonly minRows: number;
 }
 
+/** Lets every change pass. */
+export const NO_LIMITS: GuardLimits = { shrinkLimit: 1, growLimit: null, minRows: 0 };
+
 /** Net changes within one slot. */
 interface Slot {
   /** By the stopwatch, in milliseconds. */

@@ -242,3 +242,12 @@ export class Lease {
     }
   }
 }
+
+/** Another process has the table. */
+export function takenOver(table: string): LockstepError {
+  return new LockstepError(`table ${table} was taken over by another process`, {
+    kind: "lease-lost",
+    retry: "never",
+    hint: "run one process a table",
+  });
+}

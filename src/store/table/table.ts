@@ -17,7 +17,7 @@ import { storeFault } from "../kv/store_error.ts";
 import { changePrefix, changeStateKey, cursorKey, hookKey, rowPrefix } from "../kv/keys.ts";
 import { collectParts, dropVersion, hasParts } from "../kv/large_rows.ts";
 import { openQueue } from "./open_queue.ts";
-import { Lease } from "./lease.ts";
+import { Lease, takenOver } from "./lease.ts";
 import { migrate } from "./order_migration.ts";
 import type { HookMark, ResyncMark, TableMeta } from "../kv/stored_values.ts";
 import {
@@ -34,7 +34,7 @@ import { Operation } from "../kv/operation.ts";
 import { SeenRejects } from "./quarantine.ts";
 import type { Store } from "../kv/open_store.ts";
 import { ChangeGuard } from "./change_guard.ts";
-import type { GuardLimits } from "./guard.ts";
+import { type GuardLimits, NO_LIMITS } from "./guard.ts";
 import { History } from "./history.ts";
 import type { SeenSet } from "./seen_set.ts";
 
@@ -122,8 +122,7 @@ export class Table {
     this.#savedChanges = meta.changes;
     this.history = new History(this);
     this.committer = openQueue(store, { ...options, epoch });
-    const limits = options.guard ?? { shrinkLimit: 1, growLimit: null, minRows: 0 };
-    this.guard = new ChangeGuard(limits, options.clock, meta.settled ?? null);
+    this.guard = new ChangeGuard(options.guard ?? NO_LIMITS, options.clock, meta.settled ?? null);
   }
 
   /**
@@ -322,11 +321,7 @@ export class Table {
       throw storeFault(this.store.path, error);
     }
     if (isOurs) return;
-    throw new LockstepError(`table ${this.name} was taken over by another process`, {
-      kind: "lease-lost",
-      retry: "never",
-      hint: "run one process a table",
-    });
+    throw takenOver(this.name);
   }
 
   /**
