@@ -171,8 +171,9 @@ function answerOf(
   const orderType = headers.get("lockstep-order-type");
   const printable = printableUrl(url);
   const framing = framingOf(headers, isHttp2);
-  // A part that nobody asked for is a part, however well it ends.
-  const endIsProof = framing.kind !== "close" && response.status !== 206;
+  // Where there is no body, its end came with the headers. A part that nobody asked for is a part.
+  const endIsProof = decision === "nothing-new" ||
+    (framing.kind !== "close" && response.status !== 206);
   let validators: Validators | null = null;
   // What is still the same is recognised as before.
   if (response.status === 304) validators = options.validators ?? null;

@@ -52,6 +52,7 @@ Deno.test("a file that is the same is asked for by its tag, and read again when 
   await waitFor(() => origin.requests.length >= more, "three more requests");
   assert.equal(replica.status.bytes, bytes, "nothing was read");
   assert.equal(replica.status.live, true);
+  assert.ok(!replica.status.warnings.some((text) => text.includes("lacks the row")));
   const changed = [...ROWS, { id: 99, updated_at: 60 }];
   origin.next(file('"2"', changed));
   await replica.reached(60);

@@ -47,9 +47,13 @@ export class Nginx implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Starts nginx before an origin, as a plain `proxy_pass` sets it up: answers are buffered. */
+  /**
+   * Starts nginx before an origin, as a plain `proxy_pass` sets it up. The tail of an endless answer
+   * that isn't chunked (nginx asks by HTTP/1.0) stays in its buffers: `closeDelimited(…, { end:
+   * "stall" })`.
+   */
   static before(origin: string): Promise<Nginx> {
-    return Nginx.start({ server: `location / { proxy_pass ${origin}; proxy_http_version 1.1; }` });
+    return Nginx.start({ server: `location / { proxy_pass ${origin}; }` });
   }
 
   /** Starts nginx, and waits until it answers. */

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { endless, MisbehavingOrigin } from "./misbehaving_origin.ts";
+import { closeDelimited, MisbehavingOrigin } from "./misbehaving_origin.ts";
 import { Nginx } from "./nginx.ts";
 import { testWith } from "./tools.ts";
 
 testWith(["nginx"], "nginx keeps the tail of an endless answer in its buffer", async () => {
-  const line = `${JSON.stringify({ id: 1, updated_at: 1, pad: "x".repeat(80) })}\n`;
-  const sent = line.repeat(1_000);
-  await using origin = await MisbehavingOrigin.start(endless([sent, line]));
+  const lines = Array.from({ length: 2_000 }, (_, i) => `{"id":${i},"updated_at":${i + 1}}\n`);
+  const sent = lines.join("");
+  // Of a chunked answer it passes every chunk on; of any other only full buffers.
+  const behaviour = closeDelimited(sent, { end: "stall" });
+  await using origin = await MisbehavingOrigin.start(behaviour);
   await using nginx = await Nginx.before(origin.url);
   const response = await fetch(`${nginx.url}/servers/0`);
   const reader = response.body?.getReader();
