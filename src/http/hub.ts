@@ -20,7 +20,7 @@ export type HubChannel = "status" | "page";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Figures that move by themselves: a change in them alone is none. */
-const RESTLESS = new Set(["ageSeconds", "uptimeSeconds", "memoryBytes"]);
+const RESTLESS = new Set(["ageSeconds", "expiresInSeconds", "uptimeSeconds", "memoryBytes"]);
 
 function signature(status: ProcessStatus): string {
   return JSON.stringify(status, (name, value) => RESTLESS.has(name) ? undefined : value);

@@ -143,6 +143,24 @@ export function metricsOf(status: ProcessStatus): Metric[] {
   );
   metric("lockstep_live", "gauge", "1 where the table is up to date.", each((t) => Number(t.live)));
   metric(
+    "lockstep_complete",
+    "gauge",
+    "1 where the table was complete once: its readers can use it.",
+    each((t) => Number(t.everComplete)),
+  );
+  metric(
+    "lockstep_storing",
+    "gauge",
+    "0 where what comes isn't stored where readers find it.",
+    each((t) => Number(t.storing)),
+  );
+  metric(
+    "lockstep_age_seconds",
+    "gauge",
+    "Age of the copy: seconds since the origin's last word.",
+    each((t) => t.ageSeconds),
+  );
+  metric(
     "lockstep_sweep_held",
     "gauge",
     "1 where a sweep waits for approval.",

@@ -11,6 +11,7 @@ import type { JsonValue } from "../protocol/record.ts";
 import { type AppParts, get, post, problem, tooManyStreams } from "./app_parts.ts";
 import { parsePlace } from "./changes.ts";
 import { freshness } from "./headers.ts";
+import { expiry } from "./health.ts";
 import type { TableHost } from "./host.ts";
 import { preferred } from "./negotiate.ts";
 import { afterToken, parseAfter, segments, tablePath } from "./paths.ts";
@@ -46,6 +47,14 @@ export function tableRoutes(app: Hono, parts: AppParts): void {
     if (table === undefined) return problem(404, "there is no such table");
     return handler(c, table, path);
   };
+
+  /** The same for reads of the copy, which are refused where it is too old. */
+  const reading = (handler: TableHandler) =>
+    within((c, table, path) => {
+      const refusal = expiry(table.status());
+      if (refusal === null) return handler(c, table, path);
+      return problem(503, refusal, { ...freshness(table.status()), "retry-after": "10" });
+    });
 
   /** What every view of a table needs. */
   const viewProps = async (table: TableHost) => ({
@@ -123,21 +132,21 @@ export function tableRoutes(app: Hono, parts: AppParts): void {
     return c.body(stringifyJson(body) + "\n", 404, headers);
   };
 
-  get(app, "/tables/:table", within(list(true)));
+  get(app, "/tables/:table", reading(list(true)));
   get(
     app,
     "/tables/:table/records",
-    within((c, table, path) => {
+    reading((c, table, path) => {
       const texts = c.req.queries("key");
       return texts === undefined ? list(wantsHtml(c))(c, table, path) : one(c, table, texts);
     }),
   );
-  get(app, "/tables/:table/records/*", within((c, table, path) => one(c, table, path.slice(3))));
+  get(app, "/tables/:table/records/*", reading((c, table, path) => one(c, table, path.slice(3))));
 
   get(
     app,
     "/tables/:table/changes",
-    within(async (c, table) => {
+    reading(async (c, table) => {
       const given = c.req.header("last-event-id") ?? c.req.query("since");
       const place = given === undefined ? null : parsePlace(given);
       if (given !== undefined && place === null) return problem(400, "since is no cursor");

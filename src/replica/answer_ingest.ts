@@ -184,6 +184,7 @@ export class AnswerIngest {
     await resync.reached({ proof, records, isLinked: false }, this.#sink);
     if (!journal.isLive) await this.#parts.table.assertReadable();
     await holds.complete();
+    await this.#parts.table.completed();
     journal.enter(resync.isHeld ? "held" : "caught-up");
   }
 }

@@ -74,6 +74,10 @@ export interface ReplicatorOptions {
   readonly cert?: string;
   /** PEM file of the key of `cert`. */
   readonly certKey?: string;
+  /** A copy that is older is stale: `/readyz` fails, and a feed is asked for signs of life in time. */
+  readonly maxStalenessMs?: number;
+  /** Reads over HTTP and the feed are refused when the copy is older. */
+  readonly expireMs?: number;
   /** Keep the change index and serve the feed. */
   readonly feed?: boolean;
   /** How long deletions are remembered; default 7 days. */

@@ -177,9 +177,12 @@ export class Replica {
    * back, or what is written is no longer where readers look for it.
    */
   isTurning(): boolean {
-    const isStuck = this.#open.committer.waitingMs >= STUCK_MS;
-    return this.#ended.signal.aborted ||
-      (this.#heartbeat.isOnTime && this.#heartbeat.isInPlace && !isStuck);
+    return this.#ended.signal.aborted || (this.#heartbeat.isOnTime && this.#isInPlace);
+  }
+
+  /** Whether commits come back, into the files that readers open. */
+  get #isInPlace(): boolean {
+    return this.#heartbeat.isInPlace && this.#open.committer.waitingMs < STUCK_MS;
   }
 
   /** Starts a resync as soon as possible; rows stay readable meanwhile. */
@@ -387,6 +390,8 @@ export class Replica {
       reading: this.#loop.reading,
       resync: this.#resync,
       hooks: this.#audience.hooks,
+      isStoring: !this.#ended.signal.aborted && this.#isInPlace,
+      expireMs: this.#config.options.expireMs ?? null,
     });
   }
 }

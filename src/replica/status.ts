@@ -168,6 +168,18 @@ export interface TableStatus {
    * machine that was paused, or whose clock was set.
    */
   readonly ageSeconds: number | null;
+  /**
+   * Whether the table was complete once, in this process or an earlier one: its readers can use it,
+   * however old it is by now.
+   */
+  readonly everComplete: boolean;
+  /**
+   * Whether what comes is stored where readers find it: false where the store's files are gone, a
+   * commit doesn't come back, or the loop has ended.
+   */
+  readonly storing: boolean;
+  /** Seconds until reads are refused (`--expire`), negative since then; null where they never are. */
+  readonly expiresInSeconds: number | null;
   /** Seconds between a live record's order (where it is a time) and its commit; null when unknown. */
   readonly lagSeconds: number | null;
   /** Records stored, passed over or set aside a second, lately. */

@@ -25,6 +25,10 @@ export interface StatusSources {
   readonly reading: AnswerStats | null;
   readonly resync: Resync;
   readonly hooks: Hooks | null;
+  /** Whether what comes is stored where readers find it. */
+  readonly isStoring: boolean;
+  /** Age from which on reads are refused; null for none. */
+  readonly expireMs: number | null;
 }
 
 function holdStatus({ hold }: TableMeta, now: number): HoldStatus | null {
@@ -97,6 +101,11 @@ export function tableStatus(sources: StatusSources): TableStatus {
       : reading?.progress ?? null,
     lastContact: iso(lastContact),
     ageSeconds: ageMs === null ? null : ageMs / 1000,
+    everComplete: meta.everComplete ?? false,
+    storing: sources.isStoring,
+    expiresInSeconds: sources.expireMs === null
+      ? null
+      : (sources.expireMs - (ageMs ?? Infinity)) / 1000,
     lagSeconds: lagMs === null ? null : lagMs / 1000,
     recordsPerSecond: rate,
     records: metrics.records(),

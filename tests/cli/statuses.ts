@@ -20,6 +20,9 @@ export function tableStatus(changes: Partial<TableStatus> = {}): TableStatus {
     progress: null,
     lastContact: "2026-11-22T22:00:00.000Z",
     ageSeconds: 0,
+    everComplete: true,
+    storing: true,
+    expiresInSeconds: null,
     lagSeconds: null,
     recordsPerSecond: 0,
     records: {

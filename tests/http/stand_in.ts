@@ -30,6 +30,9 @@ export function tableStatus(table: string, change: Partial<TableStatus> = {}): T
     progress: null,
     lastContact: new Date(now - 2000).toISOString(),
     ageSeconds: 2,
+    everComplete: true,
+    storing: true,
+    expiresInSeconds: null,
     lagSeconds: 0.42,
     recordsPerSecond: 118,
     records: {

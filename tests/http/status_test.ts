@@ -91,7 +91,7 @@ Deno.test("a cursor that is a time is a metric in Unix seconds, and any other te
   assert(!other.includes("lockstep_cursor"));
 });
 
-Deno.test("/readyz says ready only when every table is live and fresh, and else why", async () => {
+Deno.test("/readyz says ready when every table is usable, and else why", async () => {
   await using host = await StandIn.open("servers", "accounts");
   const app = createApp(host, { maxStalenessMs: 30_000 });
   const readyz = async (accept?: string) => {
@@ -100,13 +100,33 @@ Deno.test("/readyz says ready only when every table is live and fresh, and else 
   };
   assert.deepEqual(await readyz(), [200, "ready\nservers: live\naccounts: live\n"]);
 
+  // An origin that is down leaves its copies usable, and says so.
   host.table("accounts").set({ state: "failing", live: false, reason: "401\nready" });
-  const [status, text] = await readyz();
-  assert.equal(status, 503);
-  assert.equal(text, "not ready\nservers: live\naccounts: failing: 401 ready\n");
-  assert.equal(JSON.parse((await readyz("application/json"))[1]).ready, false);
-
-  host.table("accounts").set({ state: "held", live: true, reason: null });
+  assert.deepEqual(
+    await readyz(),
+    [200, "ready\nservers: live\naccounts: serving, 2s old; failing: 401 ready\n"],
+  );
+  const body = JSON.parse((await readyz("application/json"))[1]);
+  assert.deepEqual(
+    [body.ready, body.live, body.tables[1].ready, body.tables[1].live],
+    [true, false, true, false],
+  );
+  for (
+    const [change, why] of [
+      [{ everComplete: false }, "not complete yet; failing: 401 ready"],
+      [{ storing: false }, "not being written; failing: 401 ready"],
+      [{ expiresInSeconds: -0.5 }, "expired: 2s old"],
+    ] as const
+  ) {
+    host.table("accounts").set({
+      everComplete: true,
+      storing: true,
+      expiresInSeconds: 9,
+      ...change,
+    });
+    assert.deepEqual(await readyz(), [503, `not ready\nservers: live\naccounts: ${why}\n`]);
+  }
+  host.table("accounts").set({ state: "held", live: true, reason: null, expiresInSeconds: null });
   assert.equal((await readyz())[0], 200);
   host.table("servers").set({ ageSeconds: 31 });
   assert.match(

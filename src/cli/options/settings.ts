@@ -106,6 +106,8 @@ function replicatorOptions(
       growLimit: values.growLimit,
       minRows: values.minRows,
       maxLineLength: values.maxLineLength,
+      maxStalenessMs: values.maxStaleness,
+      expireMs: values.expire,
     }),
   };
 }

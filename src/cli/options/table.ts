@@ -271,6 +271,14 @@ const serving = {
     "`/readyz` fails when a table has not been in touch with its origin for so long.",
     { otherwise: "off" },
   ),
+  expire: value(
+    "expire",
+    "DURATION",
+    positiveDuration,
+    "Reads over HTTP and the feed answer 503 when a table has not been in touch with its origin " +
+      "for so long.",
+    { otherwise: "off" },
+  ),
 };
 
 const logs = {

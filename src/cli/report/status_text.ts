@@ -33,6 +33,7 @@ function runningTable(table: TableStatus): string {
     ["cursor", cursorText(table.cursor, table.cursorTime)],
     ...(table.orderType === null ? [] : [["order type", table.orderType] as const]),
     ["last contact", contactText(table.lastContact, table.ageSeconds)],
+    ...servingFacts(table),
   ];
   if (table.lagSeconds !== null) {
     facts.push(["lag", formatDuration(Math.round(table.lagSeconds * 1000))]);
@@ -53,6 +54,20 @@ function runningTable(table: TableStatus): string {
     if (hook.error !== null) facts.push([`--${hook.name}`, hook.error]);
   }
   return block(table.table, facts);
+}
+
+/** What readers get of a table that is not up to date. */
+function servingFacts(
+  { live, everComplete, ageSeconds, expiresInSeconds: left }: TableStatus,
+): Fact[] {
+  if (live || !everComplete || ageSeconds === null) return [];
+  if (left !== null && left < 0) return [["readers", "refused: the copy has expired"]];
+  const age = `served a copy ${span(ageSeconds)} old`;
+  return [["readers", left === null ? age : `${age}, which expires in ${span(left)}`]];
+}
+
+function span(seconds: number): string {
+  return formatDuration(Math.max(0, Math.floor(seconds)) * 1000);
 }
 
 /** A table as the store has it, where no process tells of it. */

@@ -40,10 +40,25 @@ export const Moment: FC<{ at: string; now?: number }> = ({ at, now }) => {
   return <time datetime={at} title={at}>{today ? text.slice(11) : text} UTC</time>;
 };
 
+/** A copy that is readable though its origin is not: how old it is, and until when it is served. */
+const Serving: FC<{ table: TableStatus; at: string; now: number }> = ({ table, at, now }) => {
+  const age = <Age at={at} now={now} bare />;
+  const { expiresInSeconds: left } = table;
+  if (left === null) return <>Serving, {age} old.</>;
+  if (left < 0) return <>Expired, {age} old: reads are refused.</>;
+  const expiry = new Date(now + left * 1000).toISOString();
+  return (
+    <>
+      Serving, {age} old, expires <Until at={expiry} now={now} />.
+    </>
+  );
+};
+
 /** Whether the copy is complete, and as of when, as a sentence. */
 export const Completeness: FC<{ table: TableStatus; now: number }> = ({ table, now }) => {
   const { words, aged } = completeness(table);
   const at = aged ? table.lastContact : null;
+  if (!table.live && at !== null) return <Serving table={table} at={at} now={now} />;
   return <>{words}{at === null ? "" : " "}{at === null ? "" : <Age at={at} now={now} />}.</>;
 };
 

@@ -136,5 +136,5 @@ export function completeness(table: TableStatus): { words: string; aged: boolean
       : ` (${Math.floor(table.progress * 100)} % of the way)`;
     return { words: `Not complete yet${part}; what is here can be read`, aged: false };
   }
-  return { words: "Readable, but as the origin was", aged: true };
+  return { words: "Serving", aged: true };
 }

@@ -149,6 +149,8 @@ export interface TableMeta {
   readonly settled?: number | null;
   /** Why nothing is committed; null, or absent, where everything is. */
   readonly hold?: HoldMark | null;
+  /** Whether the table was complete once: readers can use it, whatever has become of the origin. */
+  readonly everComplete?: boolean;
   /** The generation of the origin's feed that the rows are from; null where it tells none. */
   readonly generation?: string | null;
 }

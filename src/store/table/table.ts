@@ -6,7 +6,6 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { maxOrder, type Order } from "../../protocol/cursor.ts";
-import { LockstepError } from "../../protocol/errors.ts";
 import { TableOrders } from "../../protocol/orders.ts";
 import type { RecordShape } from "../../protocol/record.ts";
 import { ChangeIndex } from "../change_index/index.ts";
@@ -17,12 +16,14 @@ import { storeFault } from "../kv/store_error.ts";
 import { changePrefix, changeStateKey, cursorKey, hookKey, rowPrefix } from "../kv/keys.ts";
 import { collectParts, dropVersion, hasParts } from "../kv/large_rows.ts";
 import { openQueue } from "./open_queue.ts";
+import { assertReadable } from "./assert_readable.ts";
 import { Lease, takenOver } from "./lease.ts";
 import { migrate } from "./order_migration.ts";
 import type { HookMark, ResyncMark, TableMeta } from "../kv/stored_values.ts";
 import {
   type Admission,
   admitted,
+  completed,
   contacted,
   recovered,
   resyncBegan,
@@ -324,27 +325,18 @@ export class Table {
     throw takenOver(this.name);
   }
 
-  /**
-   * What is written is what readers see: they find our sign of life by a connection of their own.
-   *
-   * @throws {LockstepError} `store`, saying what is wrong
-   */
-  async assertReadable(): Promise<void> {
-    const { files, path } = this.store;
-    if (files === null) return;
-    files.assertSame();
-    const isSeen = await retryWhileLocked(async () => {
-      using kv = await Deno.openKv(path);
-      return await this.#lease.isSeenBy(kv);
-    }).catch((error: unknown) => {
-      throw storeFault(path, error);
-    });
-    if (isSeen) return;
-    throw new LockstepError(`what is written to the store ${path} isn't there for its readers`, {
-      kind: "store",
-      retry: "slow",
-      hint: `restart this process: it goes on with what is at ${path}`,
-    });
+  /** Notes that the table is complete, once no resync leaves that open. */
+  async completed(): Promise<void> {
+    const { everComplete, resync } = this.meta;
+    if (everComplete || resync !== null) return;
+    this.#state = completed(this.meta);
+    // What is under way is followed by another operation, or by a beat.
+    if (this.committer.isIdle) await this.save();
+  }
+
+  /** What is written is what readers see, or else it throws; see {@linkcode assertReadable}. */
+  assertReadable(): Promise<void> {
+    return assertReadable(this.store, this.#lease);
   }
 
   /** Begins to remove a change index that is kept no longer. */

@@ -97,7 +97,10 @@ export function admitted(found: TableMeta | null, admission: Admission, path: st
   const isSameType = type === null || known === type;
   const sameFields = sameIdentity(stored.origin, origin, false);
   if (admission.resync) {
-    return sameFields && isSameType ? { ...stored, origin } : replaced({ ...stored, origin });
+    // Until a resync from another origin is through, there are rows of both.
+    const isSame = sameIdentity(stored.origin, origin, true);
+    const other = { ...stored, origin, ...(isSame ? {} : { everComplete: false }) };
+    return sameFields && isSameType ? other : replaced(other);
   }
   const isOurs = sameIdentity(stored.origin, origin, true) || (admission.adopt && sameFields);
   if (isOurs && known !== null && type !== null && !isSameType) {
@@ -253,6 +256,11 @@ export function quarantinedOne(state: TableMeta): TableMeta {
 /** The origin gave a sign of life, in milliseconds since the Unix epoch. */
 export function contacted(state: TableMeta, lastContact: number): TableMeta {
   return { ...state, lastContact };
+}
+
+/** Everything that the origin had is stored, for the first time or again. */
+export function completed(state: TableMeta): TableMeta {
+  return state.everComplete ? state : { ...state, everComplete: true };
 }
 
 /** The rows are of this generation of the origin's feed. */

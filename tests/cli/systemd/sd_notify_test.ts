@@ -145,6 +145,9 @@ function table(changes: Partial<TableStatus>): TableStatus {
     progress: null,
     lastContact: null,
     ageSeconds: null,
+    everComplete: false,
+    storing: true,
+    expiresInSeconds: null,
     lagSeconds: null,
     recordsPerSecond: 0,
     records: {

@@ -62,6 +62,7 @@ const transitions: Record<
   counted: (state, order) => states.counted(state, order),
   quarantinedOne: (state) => states.quarantinedOne(state),
   contacted: (state, order) => states.contacted(state, order),
+  completed: (state) => states.completed(state),
   ofGeneration: (state, _order, flag) => states.ofGeneration(state, flag ? "g" : null),
   resyncMoved: (state, _order, flag) => states.resyncMoved(state, flag ? WANTED : null),
   resyncBegan: (state) =>
