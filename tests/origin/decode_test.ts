@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { brotliCompressSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, createBrotliCompress, createGzip, gzipSync } from "node:zlib";
 import { decodeBody } from "../../src/origin/decode.ts";
 import { SLICE_BYTES } from "../../src/origin/inflation.ts";
 import { LockstepError } from "../../src/protocol/errors.ts";
@@ -188,4 +188,24 @@ Deno.test("cancelling a compressed body cancels what it is read from", async () 
   await reader.cancel("enough");
   assert.equal(await cancelled, "enough");
   assert.equal((await read).done, true);
+});
+
+Deno.test("what a compressed stream has flushed comes at once, before anything more is sent", async () => {
+  for (
+    const [coding, stream] of [["gzip", createGzip()], ["br", createBrotliCompress()]] as const
+  ) {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const sender = writable.getWriter();
+    stream.on("data", (bytes: Uint8Array) => void sender.write(bytes).catch(() => {}));
+    const headers = new Headers({ "content-encoding": coding });
+    const reader = decodeBody(readable, { headers, printable: "http://h/x" }).getReader();
+    for (let i = 0; i < 3; i++) {
+      stream.write(`{"id":${i}}\n`);
+      stream.flush();
+      const { value } = await reader.read();
+      assert.equal(new TextDecoder().decode(value), `{"id":${i}}\n`, coding);
+    }
+    await reader.cancel();
+    stream.destroy();
+  }
 });
