@@ -43,11 +43,13 @@ export {
   ReplicaReader,
   type StoredStatus,
 } from "./replica/reader.ts";
+export type { DigestStatus } from "./replica/digest.ts";
 export type { ReplicatorOptions, SourceOptions } from "./replica/options.ts";
 export { Replica } from "./replica/replica.ts";
 export { replicate, Replicator } from "./replica/replicator.ts";
 export type {
   CommitHistogram,
+  HistoryStatus,
   HookStatus,
   ProcessStatus,
   RecordCounts,

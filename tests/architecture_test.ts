@@ -23,7 +23,7 @@ const ROOMS = [
 const STORE_ROOMS = ["kv", "read", "change_index", "table", "write"];
 
 /** Lines of a file at most. */
-const MOST_LINES = 400;
+const MOST_LINES = 430;
 
 /** Fields of a class that may be set again: with more it is a state machine that nobody drew. */
 const MOST_FIELDS = 8;

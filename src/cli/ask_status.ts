@@ -4,12 +4,8 @@
  * @module
  */
 
-import { createClient } from "../base/http_client.ts";
 import type { ProcessStatus } from "../replica/status.ts";
-import { messageOf } from "../protocol/errors.ts";
-
-/** A process on this machine answers at once, or is in trouble. */
-const TIMEOUT_MS = 5_000;
+import { askProcess } from "./ask_process.ts";
 
 /** What came of asking. */
 export type Asked =
@@ -23,32 +19,19 @@ export type Asked =
  * @param tokenFile the file of `--status-token-file`, or null
  */
 export async function askStatus(url: string, tokenFile: string | null): Promise<Asked> {
-  const headers = new Headers({ accept: "application/json" });
-  if (tokenFile !== null) {
-    const token = (await Deno.readTextFile(tokenFile)).trim();
-    headers.set("authorization", `Bearer ${token}`);
-  }
-  const path = /^unix:(.*)$/s.exec(url)?.[1];
-  using client = createClient(
-    path === undefined ? {} : { proxy: { transport: "unix", path } },
-  );
-  const target = path === undefined ? new URL("/status", url).href : "http://localhost/status";
+  const answer = await askProcess(url, "/status", tokenFile);
+  if (answer.kind === "later") return { kind: "refused", why: `${url} answered 503` };
+  if (answer.kind !== "answer") return answer;
+  const status = parsed(answer.text);
+  if (!isStatus(status)) return { kind: "refused", why: `${url} is another program` };
+  return { kind: "status", status };
+}
+
+function parsed(text: string): unknown {
   try {
-    const response = await fetch(target, {
-      headers,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      client,
-    });
-    if (!response.ok) {
-      await response.body?.cancel();
-      const hint = response.status === 401 ? ": give its --status-token-file" : "";
-      return { kind: "refused", why: `${url} answered ${response.status}${hint}` };
-    }
-    const status: unknown = await response.json();
-    if (!isStatus(status)) return { kind: "refused", why: `${url} is another program` };
-    return { kind: "status", status };
-  } catch (error) {
-    return { kind: "nobody", why: `${url} gives no answer: ${messageOf(error)}` };
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

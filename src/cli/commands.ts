@@ -75,6 +75,13 @@ export const COMMANDS = {
     arguments: [TABLE],
     options: ["json", "kv"],
   },
+  digest: {
+    brief: "Print a table's digest.",
+    about: "Prints 64 hexadecimal digits that are the same for every copy of the same data, and " +
+      "the cursor that they stand for; a running replica is asked for its own.",
+    arguments: [TABLE],
+    options: ["json", "kv", "statusTokenFile"],
+  },
   resync: {
     brief: "Have a table read again from the start.",
     about: "Asks the running replica (or the next one) to read everything once from `0` and to " +

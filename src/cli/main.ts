@@ -62,6 +62,8 @@ async function run(words: Words, settled: Settled, args: readonly string[]): Pro
       return await (await import("./commands/quarantine.ts")).quarantineCommand(values, table);
     case "history":
       return await (await import("./commands/history.ts")).historyCommand(values, table);
+    case "digest":
+      return await (await import("./commands/digest.ts")).digestCommand(values, table);
     case "resync":
     case "approve":
     case "hold":

@@ -7,7 +7,7 @@
 
 import type { TableOrders } from "../protocol/orders.ts";
 import type { RecordShape } from "../protocol/record.ts";
-import type { FeedState } from "../replica/replica.ts";
+import type { FeedState } from "../replica/feed_state.ts";
 import type { CommitEvent } from "../store/read/change.ts";
 import type { ChangeIndex } from "../store/change_index/index.ts";
 

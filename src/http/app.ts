@@ -14,6 +14,7 @@ import { SECURITY_HEADERS } from "./headers.ts";
 import type { HttpHost, TableHost } from "./host.ts";
 import { StatusHub } from "./hub.ts";
 import { statusRoutes } from "./routes_status.tsx";
+import { digestRoutes } from "./routes_digest.ts";
 import { tableRoutes } from "./routes_tables.tsx";
 import { EventStreams, MAX_STREAMS } from "./sse.ts";
 import { renderOverview } from "./view/render.tsx";
@@ -79,6 +80,7 @@ export function createApp(
   app.use(guard(options));
   statusRoutes(app, parts);
   tableRoutes(app, parts);
+  digestRoutes(app, parts);
   mount?.(app);
   app.notFound(() => Response.json({ error: "there is nothing here" }, { status: 404 }));
   app.onError((error) => {

@@ -7,6 +7,7 @@
 
 import type { Order } from "../protocol/cursor.ts";
 import type { JsonObject, Key } from "../protocol/record.ts";
+import type { DigestStatus } from "../replica/digest.ts";
 import type { ProcessStatus, Sample, TableStatus } from "../replica/status.ts";
 import type { QuarantineEntry, TableMeta, Tombstone } from "../store/kv/stored_values.ts";
 
@@ -58,6 +59,10 @@ export interface TableHost {
   release(): void;
   /** Calls the listener after each commit, synchronously; returns how to stop that. */
   subscribe(listener: (commit: TableCommit) => void): () => void;
+  /** The table's digest; null while it can't be told: ask again. */
+  digest?(): DigestStatus | null;
+  /** The sums of its buckets. */
+  digestBuckets?(): Uint8Array<ArrayBuffer> | null;
   /**
    * Every change at or after an order, deletions included, oldest first: only where a change index
    * is kept, and null where it does not reach back so far.

@@ -84,6 +84,18 @@ export function metricsOf(status: ProcessStatus): Metric[] {
     each((t) => Number(t.rowsExact)),
   );
   metric(
+    "lockstep_digest",
+    "gauge",
+    "The first 48 bits of the table's digest, once it was asked for: equal copies have equal ones.",
+    each((t) => t.digest?.gauge ?? null),
+  );
+  metric(
+    "lockstep_digest_timestamp_seconds",
+    "gauge",
+    "When the digest was so.",
+    each((t) => t.digest ? Date.parse(t.digest.time) / 1000 : null),
+  );
+  metric(
     "lockstep_records_total",
     "counter",
     "Records received, by what became of them.",

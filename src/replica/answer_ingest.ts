@@ -89,6 +89,13 @@ export class AnswerIngest {
     this.#news.notify();
   }
 
+  /** There is something to be done between two commits. */
+  nudge(): void {
+    this.#sink.flush().catch(() => {
+      // Whoever reads the answer learns of it.
+    });
+  }
+
   /** Pipes a body into the store, to its end. Returns whether the body itself proves its end. */
   async #read(
     answer: Answer,

@@ -82,6 +82,11 @@ export class Loop implements Disposable {
     this.#interrupt.abort();
   }
 
+  /** There is something to be done between two commits: of the answer under way, or of the next. */
+  nudge(): void {
+    this.#intake?.nudge();
+  }
+
   /** Closes what the origin is asked with. */
   [Symbol.dispose](): void {
     this.#client[Symbol.dispose]();

@@ -23,6 +23,8 @@ import { Table } from "../store/table/table.ts";
 import { CommitListeners } from "./listeners.ts";
 import { type ChangesOptions, type FollowedChange, followReplica } from "./changes.ts";
 import type { ReplicaConfig } from "./config.ts";
+import { type DigestStatus, digestStatus } from "./digest.ts";
+import type { FeedState } from "./feed_state.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Holds } from "./holds.ts";
 import type { Hooks } from "./hooks/hooks.ts";
@@ -40,18 +42,6 @@ const STUCK_MS = 60_000;
 
 /** Rows that the cursor doesn't cover yet are waited for so long by those who ask for changes. */
 const COVER_MS = 2_000;
-
-/** How far a table is, for its feed. */
-export interface FeedState {
-  /** Everything up to here is stored, and may be passed on; null before the first record. */
-  readonly cursor: Order | null;
-  /** The greatest order that may be stored: above the cursor, rows may still be on their way. */
-  readonly high: Order | null;
-  /** Whether that is all there is, as of the last contact with the origin. */
-  readonly live: boolean;
-  /** The origin's own head while the table catches up with it; null where it doesn't tell. */
-  readonly originHead: Order | null;
-}
 
 /** The running copy of one table; from {@linkcode Replicator.tables}. */
 export class Replica {
@@ -372,6 +362,20 @@ export class Replica {
    */
   onProgress(listener: () => void): () => void {
     return this.#audience.onProgress(listener);
+  }
+
+  /** The table's digest; null while it is made, from the first call on, and while the table changes. */
+  digest(): DigestStatus | null {
+    if (!this.#journal.isLive) return null;
+    this.#open.wantDigest();
+    const status = digestStatus(this.#open);
+    if (status === null) this.#loop.nudge();
+    return status;
+  }
+
+  /** The sums of the digest's buckets, 32 bytes each. */
+  digestBuckets(): Uint8Array<ArrayBuffer> | null {
+    return this.digest() === null ? null : this.#open.wantDigest().digest.toBytes();
   }
 
   /** Samples of the last 15 minutes, oldest first. */

@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { DigestStatus } from "./digest.ts";
 import type { OrderType } from "../protocol/cursor.ts";
 
 /**
@@ -143,6 +144,8 @@ export interface TableStatus {
   readonly since: string;
   /** True in `live` and `held`. */
   readonly live: boolean;
+  /** The digest, where somebody has asked for it since the process started; see docs/digest.md. */
+  readonly digest?: DigestStatus | null;
   /** What is wrong, or null. */
   readonly reason: string | null;
   /** What to do about it, or null. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { digestStatus } from "./digest.ts";
 import { orderTime } from "../protocol/cursor.ts";
 import type { HistoryEntry, TableMeta } from "../store/kv/stored_values.ts";
 import type { Table } from "../store/table/table.ts";
@@ -87,6 +88,7 @@ export function tableStatus(sources: StatusSources): TableStatus {
     state: journal.state,
     since: new Date(journal.stateSince).toISOString(),
     live: journal.isLive,
+    digest: journal.isLive ? digestStatus(table) : null,
     ...advice(journal, meta),
     rows: meta.rows,
     rowsExact: meta.exact,

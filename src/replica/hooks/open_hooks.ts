@@ -1,10 +1,11 @@
 /**
- * Opens what runs after a table's commits.
+ * A table's hooks, and how far each has come.
  *
  * @module
  */
 
 import type { TableReader } from "../../store/read/table_reader.ts";
+import { hookMark, saveHookMark } from "../../store/table/hook_marks.ts";
 import type { Table } from "../../store/table/table.ts";
 import type { ReplicaConfig } from "../config.ts";
 import { Hooks } from "./hooks.ts";
@@ -23,7 +24,7 @@ export async function openHooks(
     get changes() {
       return table.changes;
     },
-    hookMark: (hook) => table.hookMark(hook),
-    saveHookMark: (hook, mark) => table.saveHookMark(hook, mark),
+    hookMark: (hook) => hookMark(table, hook),
+    saveHookMark: (hook, mark) => saveHookMark(table, hook, mark),
   }, hooks);
 }

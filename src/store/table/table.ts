@@ -12,14 +12,15 @@ import { ChangeIndex } from "../change_index/index.ts";
 import { dropEntries } from "../change_index/run.ts";
 import type { OperationQueue } from "../kv/committer.ts";
 import type { RowCounter } from "./row_counter.ts";
+import { TableDigester } from "./table_digester.ts";
 import { storeFault } from "../kv/store_error.ts";
-import { changePrefix, changeStateKey, cursorKey, hookKey, rowPrefix } from "../kv/keys.ts";
+import { changePrefix, changeStateKey, cursorKey, rowPrefix } from "../kv/keys.ts";
 import { collectParts, dropVersion, hasParts } from "../kv/large_rows.ts";
 import { openQueue } from "./open_queue.ts";
 import { assertReadable } from "./assert_readable.ts";
 import { Lease, takenOver } from "./lease.ts";
 import { migrate } from "./order_migration.ts";
-import type { HookMark, ResyncMark, TableMeta } from "../kv/stored_values.ts";
+import type { ResyncMark, TableMeta } from "../kv/stored_values.ts";
 import {
   type Admission,
   admitted,
@@ -68,6 +69,8 @@ export class Table {
   rejects: SeenRejects;
   /** The count that is under way: it may go on over several answers. */
   counter: RowCounter | null = null;
+  /** The table's digest, from the first wish for it on; null where nothing is known of it. */
+  digester: TableDigester | null = null;
   /** Versions of large rows that the operations on their way replace or delete. */
   replaced: string[] = [];
   /** Whether large rows may be about, whose parts need looking after. */
@@ -188,6 +191,16 @@ export class Table {
     this.#state = state;
   }
 
+  /** Whether all that was written is durable, and the cursor says so: the two stand for each other. */
+  get isSettled(): boolean {
+    return !this.#isRunning && this.committer.isIdle && this.#savedCursor === this.#state.cursor;
+  }
+
+  /** The digest is wanted: it is made between commits, and kept from then on. */
+  wantDigest(): TableDigester {
+    return this.digester ??= new TableDigester(this.store.writer, this.name);
+  }
+
   /** The greatest order up to which everything is durably stored. */
   get cursor(): Order | null {
     return this.#savedCursor;
@@ -282,6 +295,7 @@ export class Table {
       this.#savedChanges = this.meta.changes;
       this.replaced = [];
       this.counter = null;
+      this.digester = null;
       // What was noted as kept, but failed to be, is to be kept when it comes again.
       this.rejects = await SeenRejects.load(this.store.writer, this.name, this.shape);
       await this.index?.reload(high);
@@ -355,23 +369,10 @@ export class Table {
     this.#dropping = { stop, done };
   }
 
-  /** How far a consumer of changes has come; null for one that never has. */
-  async hookMark(name: string): Promise<HookMark | null> {
-    return (await this.store.writer.get<HookMark>(hookKey(this.name, name))).value;
-  }
-
-  /** Keeps how far a consumer of changes has come. */
-  async saveHookMark(name: string, mark: HookMark): Promise<void> {
-    const operation = this.operation();
-    operation.set(hookKey(this.name, name), mark, META_BYTES);
-    await operation.commit();
-  }
-
   /** Whether the table holds any row. */
   async isEmpty(): Promise<boolean> {
     const rows = this.store.writer.list({ prefix: rowPrefix(this.name) }, { limit: 1 });
-    for await (const _ of rows) return false;
-    return true;
+    return (await rows.next()).done === true;
   }
 
   /** Notes the time of the last contact and gives the lease back. The store stays open. */

@@ -121,7 +121,7 @@ export class AnswerWriter {
     return this.#barrier(async () => {
       const { clock } = this.#table;
       const end = clock.monotonic() + ms;
-      while (this.#table.counter !== null && clock.monotonic() <= end) await this.#count();
+      while (this.#isCounting() && clock.monotonic() <= end) await this.#count();
     });
   }
 
@@ -222,7 +222,7 @@ export class AnswerWriter {
       isGathered: this.#pending === this.#gathered,
       isSettled: this.#isSettled(),
       isBarrierWaiting: this.#mailbox.hasBarrier,
-      isCounting: this.#table.counter !== null,
+      isCounting: this.#isCounting(),
       quietMs: this.#rate.quietMs(now),
       recentRows: this.#rate.takeRecentRows(now),
     };
@@ -314,8 +314,14 @@ export class AnswerWriter {
     }
   }
 
+  #isCounting(): boolean {
+    const { counter, digester } = this.#table;
+    return counter !== null || digester?.isDone === false;
+  }
+
   async #count(): Promise<void> {
-    const { counter } = this.#table;
+    const { counter, digester } = this.#table;
+    if (counter === null) return await digester?.step();
     const rows = await counter?.step() ?? null;
     // Told to stop meanwhile: what was counted is out of date.
     if (rows === null || this.#table.counter !== counter) return;

@@ -5,7 +5,7 @@
  */
 
 import { compareOrder, type Order, plainType } from "../../protocol/cursor.ts";
-import type { Row } from "../../protocol/record.ts";
+import { isJsonObject, type JsonObject, type Row } from "../../protocol/record.ts";
 import { HighWater } from "./high_water.ts";
 import { lookUp } from "../read/lookup.ts";
 import { decide, type Decision, type Stored } from "../read/last_writer_wins.ts";
@@ -127,6 +127,7 @@ export class Classifier {
       const was = stored[next++] ?? null;
       const decision = decide(row, was);
       if (decision.write && was?.directory) table.replaced.push(was.directory.version);
+      if (decision.write) table.digester?.adjust(row.key, rowIn(was), rowAfter(row));
       return this.#tell(row, decision);
     });
   }
@@ -148,6 +149,7 @@ export class Classifier {
   #guess(): void {
     this.#frontier.forgetKeys();
     this.#table.counter = null;
+    this.#table.digester = null;
     this.#table.become(guessed(this.#table.meta));
   }
 
@@ -182,6 +184,16 @@ function confirmation(resync: ResyncMark | null): Confirmation | null {
     default:
       return null;
   }
+}
+
+/** The row that is stored; null where there is none, or a deletion. */
+function rowIn(was: Stored | null): JsonObject | null {
+  const value = was?.isRow ? was.value : null;
+  return value !== null && isJsonObject(value) ? value : null;
+}
+
+function rowAfter({ deletedAt, value }: Row): JsonObject | null {
+  return deletedAt === null ? value : null;
 }
 
 /** A row that is written without having been compared; `isNew` where it can't have been there. */

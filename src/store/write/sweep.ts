@@ -174,7 +174,8 @@ export async function sweep(
       throw new RowsNotSavedError(`${removed.path ?? "the rows"}: ${String(error)}`);
     });
     const commit = new WindowCommit(table, observer, tombstoneTtlMs);
-    for (const { key } of gone) {
+    for (const { key, value } of gone) {
+      table.digester?.adjust(key, value, null);
       const row = burial(table, key, order);
       const outcome = { outcome: "deleted", write: true, changed: true, rows: -1 } as const;
       await commit.add(row, outcome);
