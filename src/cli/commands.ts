@@ -110,10 +110,8 @@ export const COMMANDS = {
   },
   doctor: {
     brief: "Examine an origin, and print the command that copies it.",
-    about: "Reads a little of an origin, without a store, and says whether and how it can be " +
-      "copied: each finding with what was seen, what it means and what to do, and the command line " +
-      "to use. Options of the main job are taken as told, and repeated in the command. It sends at " +
-      "most 20 requests and writes nothing. Exit status 0: usable; 1: not.",
+    about: "Reads a little of an origin, without a store, says whether and how it can be copied, " +
+      "and prints the command. At most 20 requests; nothing is written. Exit status 0: usable; 1: not.",
     arguments: [{ metavar: "URL", about: "The endpoint, as `--url` takes it." }],
     options: ["json", "seconds", ...DOCTOR_OPTIONS],
   },

@@ -96,7 +96,7 @@ export function unitText(given: readonly TypedOption[], options: UnitOptions = {
     ...folders(needs),
     "",
     ...sandbox(needs),
-    ...(needs.once ? [] : ["", "[Install]", "WantedBy=multi-user.target"]),
+    ...(needs.once ? timer(template) : ["", "[Install]", "WantedBy=multi-user.target"]),
     "",
   ].join("\n");
 }
@@ -130,6 +130,31 @@ function lifecycle(once: boolean): string[] {
     "RestartSec=2s",
     "# Wrong usage does not get better by itself.",
     "RestartPreventExitStatus=2",
+  ];
+}
+
+/** The timer of a job that ends, in comments: so that one file holds both. */
+function timer(template: boolean): string[] {
+  const name = template ? "lockstep-replicate@" : "lockstep-replicate";
+  const instance = template ? "lockstep-replicate@NAME.timer" : "lockstep-replicate.timer";
+  return [
+    "",
+    `# Its timer, /etc/systemd/system/${name}.timer, is in the lines that follow:`,
+    `#   sed -n 's/^#| \\{0,1\\}//p' ${name}.service > ${name}.timer`,
+    `#   systemctl daemon-reload && systemctl enable --now ${instance}`,
+    ...[
+      "[Unit]",
+      `Description=lockstep-replicate: bring the copy up to date${template ? " (%i)" : ""}`,
+      "",
+      "[Timer]",
+      "OnBootSec=1min",
+      "# Between the end of one run and the start of the next.",
+      "OnUnitInactiveSec=15min",
+      "RandomizedDelaySec=30s",
+      "",
+      "[Install]",
+      "WantedBy=timers.target",
+    ].map((line) => `#| ${line}`.trimEnd()),
   ];
 }
 

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { type TypedOption, typedOptions } from "../../../src/cli/options/typed_options.ts";
 import { unitText } from "../../../src/cli/systemd/unit.ts";
 import { escapePercent, quoteArgument } from "../../../src/cli/systemd/unit_quote.ts";
+import { TempFolder } from "../../support/temp_store.ts";
 import { missing, runTool, testUnless } from "../../support/tools.ts";
 
 const given = (line: string) => typedOptions(line.split(" "));
@@ -117,7 +118,28 @@ Deno.test("a status address gets what it needs and no more", () => {
 Deno.test("--once makes a job for a timer, without watchdog and restart", () => {
   const unit = unitText(given("--url http://origin/a --once"));
   assert.match(unit, /^Type=oneshot$/m);
-  assert.doesNotMatch(unit, /Watchdog|Restart=|\[Install\]/);
+  const service = unit.replaceAll(/^#.*$/gm, "");
+  assert.doesNotMatch(service, /Watchdog|Restart=|\[Install\]/);
+});
+
+testUnless(missing("sed"), "--once says how to get the timer out of its comments", async () => {
+  await using folder = await TempFolder.create();
+  for (const template of [false, true]) {
+    const unit = unitText(given("--url http://origin/a --once"), { template });
+    const command = /^# {3}(sed .*)$/m.exec(unit)?.[1] ?? "";
+    const [, service = "", timer = ""] = /(\S+\.service) > (\S+\.timer)$/.exec(command) ?? [];
+    await Deno.writeTextFile(folder.file(service), unit);
+    await runTool("sh", ["-c", `cd '${folder.path}' && ${command}`]);
+    const text = await Deno.readTextFile(folder.file(timer));
+    assert.match(text, /^\[Unit\]\n[^]*\n\[Timer\]\n[^]*\n\[Install\]\nWantedBy=timers.target\n$/);
+    assert.doesNotMatch(text, /^#\|/m);
+    assert.doesNotMatch(unitText(given("--url http://origin/a")), /timer/);
+    if (missing("systemd-analyze") !== null || template) continue;
+    const { code, stderr } = await runTool("systemd-analyze", ["verify", folder.file(timer)]);
+    // The program isn't installed here; of the timer there is nothing to say.
+    assert.doesNotMatch(stderr, new RegExp(`${timer}:\\d+:`));
+    assert.ok(code === 0 || /lockstep-replicate/.test(stderr));
+  }
 });
 
 Deno.test("the template has an environment file and a state folder for each instance", () => {
