@@ -94,20 +94,28 @@ function two(text: string, at: number): number {
   return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : 100;
 }
 
+/** The latest day that was read: most times have it, too. */
+let knownDay = "0000-01-01";
+
+/** Whether a text begins with a day of the calendar; the 29th of February is left to others. */
+function isDay(text: string): boolean {
+  const month = two(text, 5);
+  const day = two(text, 8);
+  if (two(text, 0) > 99 || two(text, 2) > 99 || month === 0 || month > 12) return false;
+  if (day === 0 || day > (MONTH_DAYS[month - 1] ?? 0)) return false;
+  if (text.charCodeAt(4) !== DASH || text.charCodeAt(7) !== DASH) return false;
+  knownDay = text.slice(0, 10);
+  return true;
+}
+
 /**
  * Where the digits of a time of the common shape end, `YYYY-MM-DD[T ]HH:MM:SS[.fraction]…`; 0 for
  * a text of another shape, which may be a time all the same.
  */
 function plainEnd(text: string): number {
   const { length } = text;
-  if (length < SECONDS_LENGTH) return 0;
-  if (two(text, 0) > 99 || two(text, 2) > 99) return 0;
-  const month = two(text, 5);
-  const day = two(text, 8);
-  // The 29th of February is left to the calendar.
-  if (month === 0 || month > 12 || day === 0 || day > (MONTH_DAYS[month - 1] ?? 0)) return 0;
+  if (length < SECONDS_LENGTH || !(text.startsWith(knownDay) || isDay(text))) return 0;
   if (two(text, 11) > 23 || two(text, 14) > 59 || two(text, 17) > 59) return 0;
-  if (text.charCodeAt(4) !== DASH || text.charCodeAt(7) !== DASH) return 0;
   if (text.charCodeAt(13) !== COLON || text.charCodeAt(16) !== COLON) return 0;
   let end = SECONDS_LENGTH;
   if (end === length || text.charCodeAt(end) !== POINT) return end;

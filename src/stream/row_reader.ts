@@ -119,7 +119,8 @@ export class RowReader {
   /** The name that the order's text stands behind in a record's text. */
   readonly #orderName: string;
   readonly #watch: OrderWatch;
-  #last: Order | null = null;
+  /** The greatest order of the answer so far. */
+  #greatest: Order | null = null;
   #bad = 0;
   #anyGood = false;
   readonly #kinds: Set<string>;
@@ -171,10 +172,16 @@ export class RowReader {
         (reject.kind === undefined ? rejects : foreign).push(reject);
         continue;
       }
-      if (this.#last !== null && compareOrder(row.order, this.#last) < 0) sorted = false;
-      else this.#last = row.order;
-      if (maxOrder === null || compareOrder(row.order, maxOrder) > 0) maxOrder = row.order;
-      if (minOrder === null || compareOrder(row.order, minOrder) < 0) minOrder = row.order;
+      const { order } = row;
+      if (this.#greatest === null || compareOrder(order, this.#greatest) >= 0) {
+        // As late as all before it: the least of them stays.
+        this.#greatest = maxOrder = order;
+        minOrder ??= order;
+      } else {
+        sorted = false;
+        if (maxOrder === null || compareOrder(order, maxOrder) > 0) maxOrder = order;
+        if (minOrder === null || compareOrder(order, minOrder) < 0) minOrder = order;
+      }
       rows.push(row);
     }
     this.#watch.note(rows);
