@@ -273,11 +273,11 @@ export class Resync {
       await table.history.add({ kind: "held", text });
       return;
     }
-    await this.#remove(chain, evidence);
+    await this.#remove(chain, evidence, missing.certain);
   }
 
   /** Carries out a sweep that is allowed. Not beside a write. */
-  async #remove(chain: ResyncChain, evidence: Evidence): Promise<void> {
+  async #remove(chain: ResyncChain, evidence: Evidence, expected: number): Promise<void> {
     const table = this.#table;
     const file = this.#file;
     using removed = file === null ? null : new RemovedRows(file, table.name, table.clock.now());
@@ -287,6 +287,7 @@ export class Resync {
         observer: this.#journal.observer,
         tombstoneTtlMs: this.#options.tombstoneTtlMs ?? TOMBSTONE_TTL_MS,
         removed,
+        rows: expected,
       });
     } catch (error) {
       if (!(error instanceof RowsNotSavedError)) throw error;

@@ -8,7 +8,7 @@
  *
  * ```text
  *  run:    block, block, …             in the order of keys
- *  block:  { length: u16, key }, …     some 16 KiB; its first key is in memory
+ *  block:  { length: u16, key }, …     some 64 KiB; its first key is in memory
  * ```
  *
  * @module
@@ -27,7 +27,7 @@ const RECENT_KEYS = 100_000;
 const MOST_KEYS = 2_000_000;
 
 /** Bytes of a block, from which on it gets no more keys. */
-const BLOCK_BYTES = 2 ** 14;
+const BLOCK_BYTES = 2 ** 16;
 
 /** Bits of the filter (2 MiB): a million keys make 6 % of the look-ups in the file vain. */
 const FILTER_BITS = 2 ** 24;

@@ -147,8 +147,10 @@ function leastOrder({ orders, meta }: Table): Order {
 export interface SweepOptions {
   readonly observer: WindowCommitObserver;
   readonly tombstoneTtlMs: number;
-  /** Where the rows are written before they are removed; null for a store in memory. */
+  /** Where the rows are written before they are removed; null for a store that has no files. */
   readonly removed: RemovedRows | null;
+  /** Rows that there are to remove: the table isn't read again for none. */
+  readonly rows: number;
 }
 
 /** A sweep's rows could not be written aside. */
@@ -163,11 +165,11 @@ export class RowsNotSavedError extends Error {}
 export async function sweep(
   table: Table,
   evidence: Evidence,
-  { observer, tombstoneTtlMs, removed }: SweepOptions,
+  { observer, tombstoneTtlMs, removed, rows: expected }: SweepOptions,
 ): Promise<number> {
   const order = table.meta.cursor ?? leastOrder(table);
   let rows = 0;
-  for await (const { ghosts } of unseen(table, evidence)) {
+  for await (const { ghosts } of expected === 0 ? [] : unseen(table, evidence)) {
     const gone = ghosts.filter(({ isLate }) => !isLate);
     if (gone.length === 0) continue;
     await removed?.add(gone.map(({ value }) => value)).catch((error: unknown) => {
