@@ -79,7 +79,10 @@ export class AnswerIngest {
   async run(answer: Answer, stop: AbortSignal, enough: () => void): Promise<void> {
     const endIsProved = answer.body !== null && await this.#read(answer, answer.body, stop, enough);
     await this.#reached(answer.endIsProof || endIsProved ? "whole" : "unproved-end");
-    if (answer.body !== null) this.#parts.journal.noteOddities(this.reading);
+    if (answer.body !== null) {
+      this.#parts.journal.noteOddities(this.reading);
+      await this.#parts.resync.noticed(this.#parts.journal.warnings);
+    }
     await this.#sink.count(COUNT_MS);
   }
 

@@ -23,6 +23,9 @@ import { MOST_CUTS, nextResync, restoredResync, type ResyncEvent } from "./resyn
 
 const log = logger("replica");
 
+/** How it is said that the origin lacks what it had. */
+const REWOUND = /rewound|swapped|restored|wiped/;
+
 /** What a resync has to know of a pass. */
 type EndOfPass = Pick<PassEnd, "proof" | "records" | "isLinked">;
 
@@ -38,6 +41,8 @@ export class Resync {
   #isApproved = false;
   /** The last resync removed nothing, because it was cut too often. */
   #wasInParts = false;
+  /** How the origin was last seen to lack what it had, in words; null where it has all. */
+  #rewound: string | null = null;
   /** The generation that the origin told last. */
   #generation: string | null = null;
   /** The chain that is being read; null where none is, or where it was cut. */
@@ -124,6 +129,14 @@ export class Resync {
   /** The answer that was read broke off: its chain proves nothing. */
   cut(): void {
     this.#drop();
+  }
+
+  /** What is odd about the origin's answer, in words: that it was rewound belongs to the history. */
+  async noticed(warnings: readonly string[]): Promise<void> {
+    const text = warnings.find((warning) => REWOUND.test(warning)) ?? null;
+    if (text === this.#rewound) return;
+    this.#rewound = text;
+    if (text !== null) await this.#table.history.add({ kind: "rewind", text });
   }
 
   /** Before a request goes out: does what is due. */

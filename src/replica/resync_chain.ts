@@ -8,9 +8,6 @@ import { compareOrder, maxOrder, type Order } from "../protocol/cursor.ts";
 import { SeenKeys } from "../store/write/seen_keys.ts";
 import type { RowBatch } from "../stream/row_reader.ts";
 
-/** Reasons of rejected records that are no row of any table. */
-const NO_ROWS: readonly string[] = ["not an object", "no key"];
-
 export class ResyncChain implements Disposable {
   readonly seen: SeenKeys;
   /** Rows so far, each as often as it came, and records that couldn't be read. */
@@ -36,8 +33,9 @@ export class ResyncChain implements Disposable {
   }
 
   /** Something has come. */
-  add({ rows, rejects, maxOrder: greatest }: RowBatch): void {
-    const unreadable = rejects.filter(({ reason }) => !NO_ROWS.includes(reason)).length;
+  add({ rows, rejects, maxOrder: greatest, foreign = 0 }: RowBatch): void {
+    // A heartbeat is no row of any table; whatever else can't be read may be one that we have.
+    const unreadable = rejects.filter(({ kind }) => kind === undefined || foreign === 0).length;
     this.records += rows.length + unreadable;
     this.unreadable += unreadable;
     this.greatest = maxOrder(this.greatest, greatest);

@@ -198,6 +198,8 @@ Deno.test("a rewound origin is noticed, and a resync follows it", async () => {
   origin.table.restore(snapshot);
   const { warnings } = await replica.until(({ warnings }) => warnings.length > 0, "noticed");
   assert.match(warnings.join(), /lacks the row at the cursor/);
+  const noticed = await replica.until(({ history }) => history.length > 0, "kept");
+  assert.deepEqual(noticed.history.map(({ kind }) => kind), ["rewind"]);
   replica.replica.requestResync("the test wants it");
   await waitFor(() => {
     const { cursor } = replica.status;
