@@ -13,6 +13,7 @@ import { guard, type GuardOptions } from "./guard.ts";
 import { SECURITY_HEADERS } from "./headers.ts";
 import type { HttpHost, TableHost } from "./host.ts";
 import { StatusHub } from "./hub.ts";
+import { LargeTexts } from "./large_texts.ts";
 import { statusRoutes } from "./routes_status.tsx";
 import { digestRoutes } from "./routes_digest.ts";
 import { tableRoutes } from "./routes_tables.tsx";
@@ -63,6 +64,7 @@ export function createApp(
     hub,
     clock,
     maxStalenessMs,
+    largeTexts: new LargeTexts(clock),
     changes(table: TableHost): TableChanges {
       const known = changes.get(table.table) ?? new TableChanges(table, streams, clock);
       changes.set(table.table, known);

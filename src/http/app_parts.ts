@@ -9,12 +9,14 @@ import type { Clock } from "../base/clock.ts";
 import type { TableChanges } from "./changes.ts";
 import type { HttpHost, TableHost } from "./host.ts";
 import type { StatusHub } from "./hub.ts";
+import type { LargeTexts } from "./large_texts.ts";
 
 export interface AppParts {
   readonly host: HttpHost;
   readonly hub: StatusHub;
   readonly clock: Clock;
   readonly maxStalenessMs: number | undefined;
+  readonly largeTexts: LargeTexts;
   /** The change stream of a table, made when it is first asked for. */
   changes(table: TableHost): TableChanges;
 }

@@ -9,6 +9,7 @@ import type { Order } from "../protocol/cursor.ts";
 import type { JsonObject, Key } from "../protocol/record.ts";
 import type { DigestStatus } from "../replica/digest.ts";
 import type { ProcessStatus, Sample, TableStatus } from "../replica/status.ts";
+import type { EntryOptions, ListedEntry } from "../store/read/table_reader.ts";
 import type { QuarantineEntry, TableMeta, Tombstone } from "../store/kv/stored_values.ts";
 
 /** A stored record, whole: the parts of a large row are joined. */
@@ -21,8 +22,15 @@ export interface StoredRecord {
 
 /** The reading side of a table's store. */
 export interface RecordReader {
+  readonly table: string;
   get(key: Key): Promise<StoredRecord | null>;
   list(options?: { after?: Key; limit?: number }): AsyncIterable<StoredRecord>;
+  /** The same with large rows named, and not read. */
+  entries(options?: EntryOptions): AsyncIterable<ListedEntry>;
+  /** A row without the bytes of a large one. */
+  entry(key: Key): Promise<ListedEntry | null>;
+  /** The id of the store: no other store has it. */
+  storeId(): Promise<string | null>;
   tombstone(key: Key): Promise<Tombstone | null>;
   meta(): Promise<TableMeta | null>;
   quarantine(): AsyncIterable<QuarantineEntry>;

@@ -8,6 +8,8 @@ import type { Context, Hono } from "hono";
 import { LockstepError } from "../protocol/errors.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
 import type { JsonValue } from "../protocol/record.ts";
+import type { QuarantineEntry } from "../store/kv/stored_values.ts";
+import type { ListedEntry } from "../store/read/table_reader.ts";
 import { type AppParts, get, post, problem, tooManyStreams } from "./app_parts.ts";
 import { parsePlace } from "./changes.ts";
 import { freshness } from "./headers.ts";
@@ -16,23 +18,34 @@ import type { TableHost } from "./host.ts";
 import { preferred } from "./negotiate.ts";
 import { afterToken, parseAfter, segments, tablePath } from "./paths.ts";
 import {
-  entityTag,
+  findPage,
   lookUp,
+  MAX_HTML_LIMIT,
   MAX_LIMIT,
+  newestQuarantine,
+  pageTexts,
   parseLimit,
   quarantineJson,
   readPage,
-  readQuarantine,
+  type RowText,
   tagMatches,
   tombstoneJson,
 } from "./records.ts";
 import { eventResponse } from "./sse.ts";
+import { textBody } from "./text_body.ts";
 import { page } from "./view/layout.tsx";
 import { QuarantineList, RecordList, RecordView } from "./view/records.tsx";
 import { toneOf } from "./view/words.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 const BROWSER_LIMIT = 50;
+
+/** Characters of a record that the list for people shows. */
+const PREVIEW_CHARS = 256;
+
+const RETRY = { "retry-after": "1" };
+
+const encoder = new TextEncoder();
 
 type TableHandler = (c: Context, table: TableHost, path: string[]) => Response | Promise<Response>;
 
@@ -74,34 +87,52 @@ export function tableRoutes(app: Hono, parts: AppParts): void {
         'after is the key of the last record seen, as a JSON array: after=["a",1]',
       );
     }
-    const found = await readPage(table.reader, limit, after);
     const props = await viewProps(table);
     const headers: Record<string, string> = { ...freshness(props.status), vary: "Accept" };
     if (html) {
-      const view = <RecordList {...props} page={found} first={after === null} limit={limit} />;
+      const most = Math.min(limit, MAX_HTML_LIMIT);
+      const found = await readPage(table.reader, most, after, PREVIEW_CHARS);
+      const view = <RecordList {...props} page={found} first={after === null} limit={most} />;
       return c.html(
         page({ title: `${table.table} · records`, tone: toneOf(props.status), children: view }),
         200,
         headers,
       );
     }
-    const next = found.next === null ? null : afterToken(found.next);
+    const found = await findPage(table.reader, limit, after);
+    const next = found.hasMore && found.last !== null ? afterToken(found.last) : null;
     if (next !== null) {
       const query = `limit=${limit}&after=${encodeURIComponent(next)}`;
       headers.link = `<${tablePath(table.table)}/records?${query}>; rel="next"`;
     }
+    const texts = pageTexts(table.reader, found, after, (entry) => large(table, entry));
     const type = preferred(c.req.header("accept"), ["application/json", "application/x-ndjson"]);
     if (type === "application/x-ndjson") {
-      const text = found.rows.map((row) => row.text + "\n").join("");
-      return c.body(text, 200, { ...headers, "content-type": "application/x-ndjson" });
+      const body = textBody(joined(texts, "", "\n", "\n"));
+      return c.body(body, 200, { ...headers, "content-type": "application/x-ndjson" });
     }
-    const body = `{"table":${JSON.stringify(table.table)},` +
+    const head = `{"table":${JSON.stringify(table.table)},` +
       `"cursor":${JSON.stringify(props.status.cursor)},` +
-      `"next":${JSON.stringify(next)},"records":[${
-        found.rows.map((row) => row.text).join(",\n")
-      }]}\n`;
+      `"next":${JSON.stringify(next)},"records":[`;
+    const body = textBody(joined(texts, head, ",\n", "]}\n"));
     return c.body(body, 200, { ...headers, "content-type": JSON_TYPE });
   };
+
+  /** The text of a large row, which all who read it share. */
+  const large = ({ reader }: TableHost, { key, large }: ListedEntry) =>
+    parts.largeTexts.hold(
+      `${large?.version}`,
+      large?.sizeBytes ?? 0,
+      async () => {
+        // Each step takes some 20 ms for 16 MiB: others have their turn between them.
+        const record = await reader.get(key);
+        if (record === null) return null;
+        await parts.clock.sleep(0);
+        const text = stringifyJson(record.value);
+        await parts.clock.sleep(0);
+        return encoder.encode(text);
+      },
+    );
 
   const one = async (c: Context, table: TableHost, texts: readonly string[]) => {
     const found = await lookUp(table.reader, texts);
@@ -118,13 +149,19 @@ export function tableRoutes(app: Hono, parts: AppParts): void {
     }
     headers["content-type"] = JSON_TYPE;
     if (found.kind === "record") {
-      headers.etag = entityTag(found.record);
+      headers.etag = found.tag;
       // The copy is asked each time, and answers 304 in one read of the store.
       headers["cache-control"] = "no-cache";
       if (tagMatches(c.req.header("if-none-match"), headers.etag)) {
         return c.body(null, 304, headers);
       }
-      return c.body(found.text + "\n", 200, headers);
+      const { entry } = found;
+      if (entry.value !== null) return c.body(stringifyJson(entry.value) + "\n", 200, headers);
+      const held = await large(table, entry);
+      if (held === "busy") return problem(503, "too many large records are being read", RETRY);
+      if (held === "gone") return problem(503, "the record is just being replaced", RETRY);
+      headers["content-length"] = String(held.bytes.length + 1);
+      return c.body(textBody(joined(only(held), "", "", "\n"), held.release), 200, headers);
     }
     const body: JsonValue = found.kind === "tombstone"
       ? tombstoneJson(found.key, found.tombstone)
@@ -171,19 +208,19 @@ export function tableRoutes(app: Hono, parts: AppParts): void {
     within(async (c, table) => {
       const limit = parseLimit(c.req.query("limit"));
       if (limit === null) return problem(400, `limit is a number from 1 to ${MAX_LIMIT}`);
-      const entries = await readQuarantine(table.reader, limit);
       const props = await viewProps(table);
       const headers = { ...freshness(props.status), vary: "Accept" };
       if (wantsHtml(c)) {
+        const newest = newestQuarantine(table.reader, Math.min(limit, MAX_HTML_LIMIT));
+        const entries = await Array.fromAsync(newest);
         const view = <QuarantineList {...props} entries={entries} />;
         return c.html(page({ title: `${table.table} · set aside`, children: view }), 200, headers);
       }
-      const body: JsonValue = {
-        table: table.table,
-        quarantined: props.status.quarantined,
-        entries: entries.map(quarantineJson),
-      };
-      return c.body(stringifyJson(body) + "\n", 200, { ...headers, "content-type": JSON_TYPE });
+      const head = `{"table":${JSON.stringify(table.table)},` +
+        `"quarantined":${props.status.quarantined},"entries":[`;
+      const texts = quarantineTexts(newestQuarantine(table.reader, limit));
+      const body = textBody(joined(texts, head, ",\n", "]}\n"));
+      return c.body(body, 200, { ...headers, "content-type": JSON_TYPE });
     }),
   );
 
@@ -231,6 +268,32 @@ function wantsHtml(c: Context): boolean {
     "application/x-ndjson",
   ]) ===
     "text/html";
+}
+
+/** Texts between a beginning and an end, with something between each two of them. */
+async function* joined(
+  texts: AsyncIterable<RowText>,
+  head: string,
+  between: string,
+  tail: string,
+): AsyncGenerator<RowText> {
+  yield head;
+  let isFirst = true;
+  for await (const text of texts) {
+    if (!isFirst) yield between;
+    isFirst = false;
+    yield text;
+  }
+  // The last line of NDJSON ends like the others; an empty answer has no line.
+  if (tail !== between || !isFirst) yield tail;
+}
+
+async function* only(text: RowText): AsyncGenerator<RowText> {
+  yield text;
+}
+
+async function* quarantineTexts(entries: AsyncIterable<QuarantineEntry>): AsyncGenerator<string> {
+  for await (const entry of entries) yield stringifyJson(quarantineJson(entry));
 }
 
 /** A form goes back to the page; a program gets 202, since the loop takes it up in its own time. */

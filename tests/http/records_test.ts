@@ -30,7 +30,7 @@ Deno.test("one record comes with its tag, cursor and age, and 304 while it is un
   assert.equal(answer.headers.get("lockstep-cursor"), "1002");
   assert.equal(answer.headers.get("lockstep-age"), "2.0");
   const etag = answer.headers.get("etag") ?? "";
-  assert.match(etag, /^"[0-9a-f]{20}"$/);
+  assert.match(etag, /^"[0-9a-f]+-[0-9a-f]{20}-[0-9a-f]{8}"$/);
 
   const again = await ask(app, "/tables/servers/records/2", { headers: { "if-none-match": etag } });
   assert.equal(again.status, 304);

@@ -8,7 +8,7 @@ import type { Child, FC } from "hono/jsx";
 import type { TableStatus } from "../../replica/status.ts";
 import type { QuarantineEntry } from "../../store/kv/stored_values.ts";
 import { keyText } from "../../protocol/key_text.ts";
-import { entityTag, type Found, type Page } from "../records.ts";
+import type { Found, Page } from "../records.ts";
 import { afterToken, recordPath, tablePath } from "../paths.ts";
 import { countText, plural, shorten } from "./format.ts";
 import { prettyJson } from "./json.ts";
@@ -85,7 +85,9 @@ export const RecordList: FC<TableProps & { page: Page; first: boolean; limit: nu
                           {shorten(row.key.map(String).join(" · "), 120) || "(empty)"}
                         </a>
                       </th>
-                      <td class="preview">{shorten(row.text, 240)}</td>
+                      <td class="preview">
+                        {row.text === null ? "(a large record)" : shorten(row.text, 240)}
+                      </td>
                     </tr>
                   ))}
                 </tbody>
@@ -93,10 +95,10 @@ export const RecordList: FC<TableProps & { page: Page; first: boolean; limit: nu
             )}
           <p class="pager">
             {first ? "" : <a href={base}>First page</a>}
-            {page.next === null ? "" : (
+            {!page.hasMore || page.last === null ? "" : (
               <a
                 rel="next"
-                href={`${base}?limit=${limit}&after=${encodeURIComponent(afterToken(page.next))}`}
+                href={`${base}?limit=${limit}&after=${encodeURIComponent(afterToken(page.last))}`}
               >
                 Next {countText(limit)}
               </a>
@@ -137,12 +139,19 @@ export const RecordView: FC<TableProps & { found: Found; asked: readonly string[
           )
           : (
             <>
-              <h2>{found.record.key.map(String).join(" / ")}</h2>
-              <pre class="json">{prettyJson(found.record.value)}</pre>
+              <h2>{found.entry.key.map(String).join(" / ")}</h2>
+              {found.entry.value === null
+                ? (
+                  <p>
+                    This record has about {countText(found.entry.large?.sizeBytes ?? 0)}{" "}
+                    bytes: too many to show here.
+                  </p>
+                )
+                : <pre class="json">{prettyJson(found.entry.value)}</pre>}
               <p class="muted long">
-                Version {entityTag(found.record)}. In a shell:{" "}
+                Version {found.tag}. In a shell:{" "}
                 <code>
-                  lockstep-replicate get {props.status.table} {keyText(found.record.key)}
+                  lockstep-replicate get {props.status.table} {keyText(found.entry.key)}
                 </code>
               </p>
             </>

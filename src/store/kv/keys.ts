@@ -5,6 +5,7 @@
  * [table, ...key]                                 a row: the record, as a plain object, or a
  *                                                 large row's directory, as a Map (see large_rows.ts)
  * ["lockstep", "layout"]                          version of this layout: a number
+ * ["lockstep", "id"]                              made at random with the store: no other has it
  * ["lockstep", table, "cursor"]                   TableMeta: cursor, origin identity, counts
  * ["lockstep", table, "tombstone", ...key]        Tombstone; expires after the tombstone TTL
  * ["lockstep", table, "change", "state"]          ChangeState: the change index, only with the feed
@@ -50,6 +51,8 @@ export const SYSTEM = "lockstep";
 export const LAYOUT_VERSION = 3;
 
 export const layoutKey: Deno.KvKey = [SYSTEM, "layout"];
+
+export const storeIdKey: Deno.KvKey = [SYSTEM, "id"];
 
 /**
  * Where the next table's keys begin, beside the rows: one look a table, however much each has.

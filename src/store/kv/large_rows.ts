@@ -18,7 +18,7 @@ import { MAX_VALUE_BYTES, serializedBound } from "./limits.ts";
 import type { Operation } from "./operation.ts";
 
 /** Bytes of one part: below the limit by more than a byte array's own header. */
-const PART_BYTES = 60_000;
+export const PART_BYTES = 60_000;
 
 /** V8's header may differ by a few bytes between two serialisers of one format. */
 const VALUE_SLACK = 64;

@@ -11,7 +11,7 @@ import { StoreFiles } from "./store_files.ts";
 import { RemoteKv } from "./remote_kv.ts";
 import { isRemote, openRemote, remoteFault, remoteName } from "./remote_store.ts";
 import { storeFault } from "./store_error.ts";
-import { LAYOUT_VERSION, layoutKey } from "./keys.ts";
+import { LAYOUT_VERSION, layoutKey, storeIdKey } from "./keys.ts";
 import { retryWhileLocked } from "./retry_locked.ts";
 
 /**
@@ -126,9 +126,18 @@ async function checkLayout(kv: Deno.Kv, path: string, readOnly: boolean): Promis
       },
     );
   }
-  if (readOnly || value === LAYOUT_VERSION) return;
+  if (readOnly) return;
   // Should another process be first, it wrote the same.
-  await kv.atomic().check(entry).set(layoutKey, LAYOUT_VERSION).commit();
+  if (value !== LAYOUT_VERSION) {
+    await kv.atomic().check(entry).set(layoutKey, LAYOUT_VERSION).commit();
+  }
+  const id = await kv.get(storeIdKey);
+  if (id.value === null) await kv.atomic().check(id).set(storeIdKey, newStoreId()).commit();
+}
+
+/** 64 random bits, as hexadecimal digits. */
+function newStoreId(): string {
+  return crypto.getRandomValues(new Uint8Array(8)).toHex();
 }
 
 /** How a store is opened. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { stringifyJson } from "../../protocol/json_text.ts";
 import { asKey, type JsonObject, type Key, type KeyPart } from "../../protocol/record.ts";
 import {
   cursorKey,
@@ -13,10 +14,11 @@ import {
   quarantinePrefix,
   rowKey,
   rowPrefix,
+  storeIdKey,
   tombstoneKey,
   tombstonePrefix,
 } from "../kv/keys.ts";
-import { directoryOf, readParts } from "../kv/large_rows.ts";
+import { directoryOf, PART_BYTES, readParts } from "../kv/large_rows.ts";
 import type { HistoryEntry, QuarantineEntry, TableMeta, Tombstone } from "../kv/stored_values.ts";
 
 /** A row as it is stored. */
@@ -43,6 +45,37 @@ export interface ListOptions {
   /** At most so many; default all. */
   readonly limit?: number;
 }
+
+/** An entry of a table as it is listed: a large row is named, and not read. */
+export interface ListedEntry {
+  readonly key: Key;
+  readonly versionstamp: string;
+  /** The record; null for a large row, which {@linkcode TableReader.get} reads. */
+  readonly value: JsonObject | null;
+  /** Of a large row: the version that no other has, and about how many bytes. */
+  readonly large: { readonly version: string; readonly sizeBytes: number } | null;
+}
+
+/** Which entries {@linkcode TableReader.entries} gives. */
+export interface EntryOptions extends ListOptions {
+  /** Only rows up to this key. */
+  readonly through?: Key;
+  /** About so many bytes are read ahead of who takes them; default 1 MiB. */
+  readonly aheadBytes?: number;
+}
+
+/** Rows of the first read of a list, of which nothing is known; and at most of a later one. */
+const FIRST_ROWS = 32;
+const MOST_ROWS = 1_000;
+
+/** Bytes that a list reads ahead. */
+const AHEAD_BYTES = 1024 * 1024;
+
+/** Rows of a read whose length is looked at, to tell how many the next one may have. */
+const SAMPLED_ROWS = 4;
+
+/** Entries of the quarantine that are read at once: each has up to 16 KiB. */
+const QUARANTINE_ROWS = 4;
 
 /** How often a large row that is replaced under the reader's hands is read again. */
 const ATTEMPTS = 5;
@@ -94,17 +127,52 @@ export class TableReader {
 
   /** Rows in key order. Pages are read as they are consumed; each is consistent in itself. */
   async *list(options: ListOptions = {}): AsyncGenerator<StoredRow> {
-    const prefix = rowPrefix(this.table);
-    const selector: Deno.KvListSelector = options.after === undefined
-      ? { prefix }
-      : { prefix, start: rowKey(this.table, [...options.after, false]) };
-    const limit = options.limit === undefined ? {} : { limit: options.limit };
-    const batchSize = Math.min(1000, options.limit ?? 1000);
-    for await (const entry of this.#kv.list(selector, { ...limit, batchSize })) {
-      const key = entry.key.slice(1) as unknown as Key;
-      const row = await this.#whole(key, entry);
+    for await (const { key, value, versionstamp } of this.entries(options)) {
+      if (value !== null) {
+        yield { key, value, versionstamp };
+        continue;
+      }
+      const row = await this.get(key);
       if (row !== null) yield row;
     }
+  }
+
+  /**
+   * The same with large rows named only. What is read ahead follows the rows' length: who stops
+   * taking them holds no more.
+   */
+  async *entries(options: EntryOptions = {}): AsyncGenerator<ListedEntry> {
+    const { through, aheadBytes = AHEAD_BYTES } = options;
+    const prefix = rowPrefix(this.table);
+    let left = options.limit ?? Infinity;
+    let { after } = options;
+    for (let rows = FIRST_ROWS; left > 0;) {
+      const selector = {
+        ...(after === undefined || through === undefined ? { prefix } : {}),
+        ...(after === undefined ? {} : { start: rowKey(this.table, [...after, false]) }),
+        ...(through === undefined ? {} : { end: rowKey(this.table, [...through, false]) }),
+      } as Deno.KvListSelector;
+      const limit = Math.min(rows, left);
+      const batch = await Array.fromAsync(this.#kv.list(selector, { limit, batchSize: limit }));
+      rows = rowsIn(aheadBytes, batch);
+      for (const { key, value, versionstamp } of batch) {
+        after = key.slice(1) as unknown as Key;
+        yield listed(after, value, versionstamp);
+      }
+      if (batch.length < limit) return;
+      left -= batch.length;
+    }
+  }
+
+  /** A row without the bytes of a large one; null where there is none. */
+  async entry(key: Key): Promise<ListedEntry | null> {
+    const { value, versionstamp } = await this.#kv.get(rowKey(this.table, key));
+    return versionstamp === null ? null : listed(key, value, versionstamp);
+  }
+
+  /** The id of the store: no other store has it. Null for one that was only read so far. */
+  async storeId(): Promise<string | null> {
+    return (await this.#kv.get<string>(storeIdKey)).value;
   }
 
   /** The tombstone of a deleted key, while it is remembered. */
@@ -139,7 +207,7 @@ export class TableReader {
   /** The quarantine, newest first. */
   async *quarantine(): AsyncGenerator<QuarantineEntry> {
     const selector = { prefix: quarantinePrefix(this.table) };
-    const options = { reverse: true, batchSize: 50 };
+    const options = { reverse: true, batchSize: QUARANTINE_ROWS };
     for await (const entry of this.#kv.list<QuarantineEntry>(selector, options)) yield entry.value;
   }
 
@@ -163,4 +231,23 @@ export class TableReader {
     }
     return null;
   }
+}
+
+function listed(key: Key, value: unknown, versionstamp: string): ListedEntry {
+  const directory = directoryOf(value);
+  if (directory === null) return { key, versionstamp, value: value as JsonObject, large: null };
+  const { version, parts } = directory;
+  return { key, versionstamp, value: null, large: { version, sizeBytes: parts * PART_BYTES } };
+}
+
+/** How many rows like these have so many bytes. */
+function rowsIn(bytes: number, rows: readonly Deno.KvEntry<unknown>[]): number {
+  const step = Math.max(1, Math.floor(rows.length / SAMPLED_ROWS));
+  let longest = 1;
+  for (let at = 0; at < rows.length; at += step) {
+    const value = rows[at]?.value;
+    if (value instanceof Map || value === undefined) continue;
+    longest = Math.max(longest, stringifyJson(value as JsonObject).length);
+  }
+  return Math.min(MOST_ROWS, Math.max(FIRST_ROWS / 8, Math.floor(bytes / longest)));
 }

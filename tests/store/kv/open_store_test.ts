@@ -204,3 +204,19 @@ Deno.test("other programs read rows where the contract says that they are", asyn
   assert.equal(tombstone.value?.order, 6);
   assert.equal((await kv.get(["lockstep", "servers", "lease"])).value, null, "given back");
 });
+
+Deno.test("a store keeps its id, and no other store has it", async () => {
+  await using folder = await TempFolder.create();
+  const idOf = async (path: string) => {
+    const store = await openStore(folder.file(path));
+    try {
+      return await new TableReader(store.reader, "servers").storeId();
+    } finally {
+      store.close();
+    }
+  };
+  const first = await idOf("one");
+  assert.match(first ?? "", /^[0-9a-f]{16}$/);
+  assert.equal(await idOf("one"), first);
+  assert.notEqual(await idOf("two"), first);
+});
