@@ -34,7 +34,6 @@ const FIELDS: Readonly<Record<string, number>> = {
   "http/changes.ts TableChanges": 10,
   "http/hub.ts StatusHub": 9,
   "replica/metrics.ts TableMetrics": 10,
-  "store/table/table.ts Table": 16,
   "store/write/window.ts Window": 16,
 };
 

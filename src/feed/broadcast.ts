@@ -87,7 +87,7 @@ export class Broadcast {
    */
   #uncovered: Gap | null = null;
   /** The index's count of entries that nobody was told of, when last looked at. */
-  #silent = 0;
+  #unannounced = 0;
   /** The index's version then. */
   #version = 0;
   #reading: Promise<void> | null = null;
@@ -148,7 +148,7 @@ export class Broadcast {
     this.#missed = null;
     this.#uncovered = isBehind(high, cursor) ? { from: cursor, to: high } : null;
     this.#generation = this.#table.index?.generation ?? "";
-    this.#silent = this.#table.index?.silent ?? 0;
+    this.#unannounced = this.#table.index?.unannounced ?? 0;
     this.#version = this.#table.index?.version ?? 0;
     this.#letGo();
     const beating = new AbortController();
@@ -209,8 +209,8 @@ export class Broadcast {
       return this.cutAll("the table was resynced: ask again");
     }
     const { cursor } = this.#table.feedState();
-    if (index.silent !== this.#silent) {
-      this.#silent = index.silent;
+    if (index.unannounced !== this.#unannounced) {
+      this.#unannounced = index.unannounced;
       this.#miss(this.#sent);
       const { entries, least } = index.lateSince(this.#version);
       for (const { order } of entries) this.#miss(order);

@@ -84,7 +84,7 @@ export class Replica {
     const parts = { config, table, journal: this.#journal, resync: this.#resync };
     this.#loop = new Loop({ ...parts, holds: this.#holds });
     this.#heartbeat = new Heartbeat(table, this.#journal);
-    table.onSigned = () => this.#audience.progressed();
+    table.onProgress(() => this.#audience.progressed());
   }
 
   /**

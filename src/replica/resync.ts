@@ -337,7 +337,7 @@ export class Resync {
     this.#forgetFirst();
     table.index?.resyncEnds(table.meta.cursor);
     await table.save(resyncEnded(table.meta, greatest));
-    await table.tidy();
+    await table.parts.collect();
     log.info("{table}: resynced; {rows} rows that the origin no longer has were removed", {
       table: table.name,
       rows,

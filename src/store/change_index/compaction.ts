@@ -45,12 +45,12 @@ const RETRY_MS = 10_000;
 const FORGOTTEN = "a commit failed, and this has to be done again";
 
 /** The index's side of it. */
-export interface KeptIndex {
+export interface CompactedIndex {
   /** Entries that there are. */
   total(): number;
   /** Whether all that was begun is durable. */
   isQuiet(): boolean;
-  /** Resolves when what was told is stored. */
+  /** Resolves when what was changed is stored. */
   durable(): Promise<void>;
 }
 
@@ -74,11 +74,11 @@ export function runsToMerge(runs: readonly ChangeRun[]): readonly ChangeRun[] {
 export class Compaction {
   readonly #table: IndexedTable;
   readonly #runs: RunSet;
-  readonly #index: KeptIndex;
+  readonly #index: CompactedIndex;
   readonly #stop = new AbortController();
   #work: Promise<void> | null = null;
 
-  constructor(table: IndexedTable, runs: RunSet, index: KeptIndex) {
+  constructor(table: IndexedTable, runs: RunSet, index: CompactedIndex) {
     this.#table = table;
     this.#runs = runs;
     this.#index = index;

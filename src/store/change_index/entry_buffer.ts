@@ -1,5 +1,5 @@
 /**
- * The entries of one run of commits, up to a window's hundred thousand, on their way into pages.
+ * A window's entries, up to a hundred thousand, on their way into pages.
  *
  * They are kept as two flat lists, which V8 holds without an object an entry, and sorted by a
  * permutation.

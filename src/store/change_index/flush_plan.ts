@@ -1,5 +1,5 @@
 /**
- * Where the entries of one run of commits go: to the log, or into pages.
+ * Where a window's entries go: to the log, or into pages.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export interface PlannedValue {
   readonly bytes: number;
 }
 
-/** What the end of a run of commits adds to its operations. */
+/** What the end of a window adds to its operations. */
 export interface ChangePlan {
   /** Pages that no state names yet: they may go into any operation before the last. */
   readonly pages: Iterable<PlannedValue>;
@@ -44,7 +44,7 @@ export interface ChangePlan {
    * on.
    */
   readonly mustWait: boolean;
-  /** Adds the rest to the last operation, right before it is signed. */
+  /** Adds the rest to the last operation, right before the state is added. */
   finish(operation: Operation): void;
 }
 

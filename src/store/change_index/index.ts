@@ -34,8 +34,6 @@ import { type ChangeSlice, type PageHints, readSlice } from "./merge_iterator.ts
 import { dropEntries, dropLeftovers, type IndexedTable } from "./run.ts";
 import { Manifest } from "./manifest.ts";
 import {
-  type Buried,
-  bury,
   type ChangeRun,
   type ChangeState,
   emptyState,
@@ -44,6 +42,8 @@ import {
   resyncEnds,
   retell,
   stateBytes,
+  type TombstoneGroup,
+  withTombstones,
 } from "./manifest_state.ts";
 import { changeStateKey } from "../kv/keys.ts";
 import { keyBytes } from "../kv/limits.ts";
@@ -52,33 +52,33 @@ import type { Decision } from "../read/last_writer_wins.ts";
 
 export class ChangeIndex {
   readonly #table: IndexedTable;
-  readonly #keeper: Compaction;
+  readonly #compaction: Compaction;
   readonly #state: Manifest;
   readonly #runs: RunSet;
   readonly #log: ChangeLog;
   /** Rows up to here may be stored without an entry; null where that can't be. */
-  #doubt: Order | null;
-  #isRunning = false;
-  /** The run enters rows that are not written, nor told, again. */
-  #isUntold = false;
+  #unindexedUpTo: Order | null;
+  #isCommitting = false;
+  /** The window enters rows that are not written, nor notified, again. */
+  #isUnannounced = false;
   #isPlanning = false;
-  #buried: Buried | null = null;
+  #tombstones: TombstoneGroup | null = null;
   readonly #late = new LateEntries();
   /** The durable cursor, as of the last operation. */
   #cursor: Order | null;
   /** Changes whenever there is something new to read. */
   version = 0;
-  /** Counts the runs of commits that entered something nobody was told of. */
-  silent = 0;
+  /** Counts the windows that entered something nobody was notified of. */
+  unannounced = 0;
 
   private constructor(table: IndexedTable, high: Order | null) {
     this.#table = table;
     this.#log = new ChangeLog(table.name);
     this.#state = new Manifest(table.name, emptyState(false));
-    this.#doubt = high;
+    this.#unindexedUpTo = high;
     this.#cursor = table.cursor;
     this.#runs = new RunSet(table.name, this.#state);
-    this.#keeper = new Compaction(table, this.#runs, {
+    this.#compaction = new Compaction(table, this.#runs, {
       total: () => this.#runs.all.reduce((sum, run) => sum + run.entries, this.#log.entries.length),
       isQuiet: () => this.#state.underWay === 0 && !this.#isPlanning && !this.#state.isDirty,
       durable: () => this.#persist(),
@@ -101,7 +101,7 @@ export class ChangeIndex {
     const index = new ChangeIndex(table, high);
     const kv = table.store.writer;
     const { value } = await kv.get<ChangeState>(changeStateKey(table.name));
-    const { signal } = index.#keeper;
+    const { signal } = index.#compaction;
     if (value === null || !value.complete || afresh) {
       await dropEntries(table, signal);
       // Which deletions were forgotten before nobody knows; nor, in the middle of a resync, what it
@@ -112,7 +112,7 @@ export class ChangeIndex {
       const operation = table.operation();
       operation.set(changeStateKey(table.name), state, stateBytes(state));
       await operation.commit();
-      if (!empty) index.#keeper.build();
+      if (!empty) index.#compaction.build();
     } else {
       await index.#load(value);
       await dropLeftovers(table, value.runs, signal);
@@ -122,25 +122,25 @@ export class ChangeIndex {
 
   /** Resolves when nothing runs in the background. */
   idle(): Promise<void> {
-    return this.#keeper.idle();
+    return this.#compaction.idle();
   }
 
   /** Ends what runs in the background. */
   close(): Promise<void> {
-    return this.#keeper.close();
+    return this.#compaction.close();
   }
 
   /** Reads the index as it is stored: what was on its way may have failed. */
   async reload(high: Order | null): Promise<void> {
     const { name, store } = this.#table;
     const { value } = await store.writer.get<ChangeState>(changeStateKey(name));
-    this.#isRunning = this.#isPlanning = false;
-    this.#doubt = high;
+    this.#isCommitting = this.#isPlanning = false;
+    this.#unindexedUpTo = high;
     this.#cursor = this.#table.cursor;
     await this.#load(value ?? emptyState(false));
-    // It may have been stored all the same, and nobody have been told.
+    // It may have been stored all the same, and nobody have been notified.
     this.#late.note(this.#log.entries, this.#cursor, this.version);
-    this.silent++;
+    this.unannounced++;
   }
 
   async #load(state: ChangeState): Promise<void> {
@@ -158,12 +158,12 @@ export class ChangeIndex {
 
   /** Whether every row is known to have its entry at this moment. */
   get isCertain(): boolean {
-    return this.complete && this.isSettled && this.#doubt === null;
+    return this.complete && this.isSettled && this.#unindexedUpTo === null;
   }
 
-  /** Whether all changes that were told have their entries: none is on its way. */
+  /** Whether all changes that were notified have their entries: none is on its way. */
   get isSettled(): boolean {
-    return !this.#isRunning && !this.#isPlanning && this.#state.underWay === 0;
+    return !this.#isCommitting && !this.#isPlanning && this.#state.underWay === 0;
   }
 
   /** Changes when followers have to start over. */
@@ -177,7 +177,7 @@ export class ChangeIndex {
   }
 
   /**
-   * Whether everything that was changed at an order or later, deletions included, can be told to
+   * Whether everything that was changed at an order or later, deletions included, can be sent to
    * who has come so far.
    *
    * @param generation the one that it has come so far in; null where that isn't known
@@ -205,12 +205,12 @@ export class ChangeIndex {
 
   // The writer's side.
 
-  /** A run of commits begins. */
+  /** A window's commits begin. */
   begin(high: Order | null): void {
     // The one before was abandoned: its rows may be stored without entries.
-    if (this.#isRunning) this.#doubt = maxOrder(this.#doubt, high);
-    this.#isRunning = true;
-    this.#isPlanning = this.#isUntold = false;
+    if (this.#isCommitting) this.#unindexedUpTo = maxOrder(this.#unindexedUpTo, high);
+    this.#isCommitting = true;
+    this.#isPlanning = this.#isUnannounced = false;
     const { cursor, resync } = this.#table.meta;
     const served = this.#cursor;
     if (resync !== null || served === null) return;
@@ -221,10 +221,12 @@ export class ChangeIndex {
     }
   }
 
-  /** Everything up to the cursor has come again: what was in doubt has its entry. */
+  /** Everything up to the cursor has come again: each row has its entry. */
   caughtUp(cursor: Order | null): void {
-    const doubt = this.#doubt;
-    if (doubt !== null && cursor !== null && compareOrder(cursor, doubt) >= 0) this.#doubt = null;
+    const upTo = this.#unindexedUpTo;
+    if (upTo !== null && cursor !== null && compareOrder(cursor, upTo) >= 0) {
+      this.#unindexedUpTo = null;
+    }
     const { next } = this.#state;
     if (this.#table.meta.resync === null && next.served !== null) {
       this.#state.change({ served: null });
@@ -233,17 +235,17 @@ export class ChangeIndex {
 
   /** Whether a row needs an entry. */
   wants(row: Row, decision: Decision): boolean {
-    return decision.write || decision.changed || this.#isDoubtful(row);
+    return decision.write || decision.changed || this.#mayLackEntry(row);
   }
 
-  #isDoubtful({ order, key }: Row): boolean {
-    return this.#doubt !== null && compareOrder(order, this.#doubt) <= 0 &&
+  #mayLackEntry({ order, key }: Row): boolean {
+    return this.#unindexedUpTo !== null && compareOrder(order, this.#unindexedUpTo) <= 0 &&
       !this.#log.has({ order, key });
   }
 
-  /** A row is entered that is stored already, and that nobody is told of again. */
-  noteUntold(): void {
-    this.#isUntold = true;
+  /** A row is entered that is stored already, and that nobody is notified of again. */
+  noteUnannounced(): void {
+    this.#isUnannounced = true;
   }
 
   /** A change; it may be one to what followers believe to have. */
@@ -254,11 +256,11 @@ export class ChangeIndex {
   }
 
   /** A deletion was written. */
-  noteBuried(order: Order, expiresAt: number): void {
-    const buried = this.#buried;
-    this.#buried = buried === null ? { order, expiresAt } : {
-      order: compareOrder(order, buried.order) > 0 ? order : buried.order,
-      expiresAt: Math.min(expiresAt, buried.expiresAt),
+  noteTombstone(order: Order, expiresAt: number): void {
+    const group = this.#tombstones;
+    this.#tombstones = group === null ? { order, expiresAt } : {
+      order: maxOrder(group.order, order),
+      expiresAt: Math.min(expiresAt, group.expiresAt),
     };
   }
 
@@ -274,10 +276,10 @@ export class ChangeIndex {
     this.#state.stage();
   }
 
-  /** What to add to the last operations of a run of commits; null for nothing. */
+  /** What to add to a window's last operations; null for nothing. */
   plan(entries: EntryBuffer, ttlMs: number): ChangePlan | null {
     if (entries.length === 0) {
-      this.#isRunning = false;
+      this.#isCommitting = false;
       return null;
     }
     this.#isPlanning = true;
@@ -305,44 +307,51 @@ export class ChangeIndex {
       finish: (operation) => {
         if (isLogFull) this.#log.drop(operation);
         if (packed !== null) this.#log.set(operation, packed.page, packed.bytes);
-        if (this.#buried !== null) {
+        if (this.#tombstones !== null) {
           const now = this.#table.clock.now();
-          this.#state.change(bury(this.#state.next, this.#buried, now, ttlMs));
-          this.#buried = null;
+          this.#state.change(withTombstones(this.#state.next, this.#tombstones, now, ttlMs));
+          this.#tombstones = null;
         }
         // At once: what comes next lies above the cursor that was taken back.
         if (this.#table.meta.resync === null && this.#state.next.retold) {
           this.#state.change(retell(this.#state.next));
         }
         for (const run of runs) this.#runs.grow(run);
-        this.#state.stage({ dropsLog: isLogFull, logged: late, isSilent: this.#isUntold, entries });
-        this.#isRunning = this.#isPlanning = false;
+        this.#state.stage({
+          dropsLog: isLogFull,
+          logged: late,
+          isUnannounced: this.#isUnannounced,
+          entries,
+        });
+        this.#isCommitting = this.#isPlanning = false;
       },
     };
   }
 
-  /** Every operation with the cursor is signed, right before it is sent. */
-  sign(operation: Operation): void {
-    this.#state.sign(operation);
+  /** To be called for every operation with the cursor, right before it is submitted. */
+  addState(operation: Operation): void {
+    this.#state.addState(operation);
   }
 
-  /** The operation that was signed longest ago is durable. */
-  signed(): void {
+  /** The oldest of those operations is durable. */
+  onDurable(): void {
     const written = this.#state.settle();
     const { cursor } = this.#table;
     const before = this.#cursor;
     this.#cursor = cursor;
-    const doubt = this.#doubt;
-    if (doubt !== null && cursor !== null && compareOrder(cursor, doubt) > 0) this.#doubt = null;
+    const upTo = this.#unindexedUpTo;
+    if (upTo !== null && cursor !== null && compareOrder(cursor, upTo) > 0) {
+      this.#unindexedUpTo = null;
+    }
     if (written === null) return;
     this.version++;
     if (written.entered !== null) {
-      const { dropsLog, logged, isSilent, entries } = written.entered;
+      const { dropsLog, logged, isUnannounced, entries } = written.entered;
       this.#log.became(dropsLog, logged);
       this.#late.note(entries, before, this.version);
-      if (isSilent) this.silent++;
+      if (isUnannounced) this.unannounced++;
     }
-    this.#keeper.look();
+    this.#compaction.look();
   }
 
   /** Writes the state by itself, as soon as nothing else is on its way. */
@@ -354,8 +363,8 @@ export class ChangeIndex {
       if (!this.#state.isDirty) return;
       const operation = this.#table.operation();
       this.#state.stage();
-      this.sign(operation);
-      await committer.submit(operation, () => this.signed());
+      this.addState(operation);
+      await committer.submit(operation, () => this.onDurable());
       await committer.idle();
     }
     while (this.#state.underWay > 0) await committer.idle();

@@ -1,6 +1,6 @@
 /**
  * The change index's state on its way into the store: changed at once, written with the next
- * operation that is signed, true when that is durable.
+ * operation that carries the table's state, true when that is durable.
  *
  * @module
  */
@@ -14,8 +14,8 @@ import type { Operation } from "../kv/operation.ts";
 export interface Entered {
   readonly dropsLog: boolean;
   readonly logged: readonly ChangeEntry[];
-  /** Whether something is among it that nobody was told of. */
-  readonly isSilent: boolean;
+  /** Whether something is among it that nobody was notified of. */
+  readonly isUnannounced: boolean;
   /** All of it, sorted. */
   readonly entries: SortedEntries;
 }
@@ -32,11 +32,11 @@ export class Manifest {
   durable: ChangeState;
   /** As it will be when all that is on its way is durable. */
   next: ChangeState;
-  /** Whether something was changed that no operation has been signed with. */
+  /** Whether something was changed that no operation carries. */
   isDirty = false;
   #staged: Staged | null = null;
-  /** Signed and not yet durable, in the order of their operations. */
-  #signed: (Staged | null)[] = [];
+  /** On their way, in the order of their operations. */
+  #underWay: (Staged | null)[] = [];
 
   constructor(table: string, state: ChangeState) {
     this.#table = table;
@@ -49,19 +49,19 @@ export class Manifest {
     const nextRun = Math.max(state.nextRun, this.next.nextRun);
     this.durable = state;
     this.next = { ...state, nextRun };
-    this.#signed = [];
+    this.#underWay = [];
     this.#staged = null;
     this.isDirty = false;
   }
 
   /** How many operations are on their way. */
   get underWay(): number {
-    return this.#signed.length;
+    return this.#underWay.length;
   }
 
   /** Whether a state is among them: one that is built on it must not be stored without it. */
   get isChanging(): boolean {
-    return this.#signed.some((staged) => staged !== null);
+    return this.#underWay.some((staged) => staged !== null);
   }
 
   change(change: Partial<ChangeState>): void {
@@ -69,24 +69,24 @@ export class Manifest {
     this.isDirty = true;
   }
 
-  /** The operation that is signed next writes the state. */
+  /** The next operation with the table's cursor writes the state. */
   stage(entered: Entered | null = null): void {
     this.#staged = { state: this.next, entered };
   }
 
-  /** Every operation with the table's cursor is signed, right before it is sent. */
-  sign(operation: Operation): void {
+  /** To be called for every operation with the table's cursor, right before it is submitted. */
+  addState(operation: Operation): void {
     const staged = this.#staged;
     this.#staged = null;
-    this.#signed.push(staged);
+    this.#underWay.push(staged);
     if (staged === null) return;
     this.isDirty = false;
     operation.set(changeStateKey(this.#table), staged.state, stateBytes(staged.state));
   }
 
-  /** The operation that was signed longest ago is durable. Returns what it has written, or null. */
+  /** The oldest of those operations is durable. Returns what it has written, or null. */
   settle(): { readonly entered: Entered | null } | null {
-    const staged = this.#signed.shift() ?? null;
+    const staged = this.#underWay.shift() ?? null;
     if (staged !== null) this.durable = staged.state;
     return staged;
   }

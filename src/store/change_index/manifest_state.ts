@@ -15,7 +15,7 @@ export interface ChangeRun {
 }
 
 /** Deletions that expire at about the same time. */
-export interface Buried {
+export interface TombstoneGroup {
   /** When the first of them does: milliseconds since the Unix epoch. */
   readonly expiresAt: number;
   /** The greatest order among them. */
@@ -34,7 +34,7 @@ export interface ChangeState {
   /** Below this order a deletion may have been forgotten; null where none has. */
   readonly floor: Order | null;
   /** Deletions that are still remembered, oldest first. */
-  readonly buried: readonly Buried[];
+  readonly buried: readonly TombstoneGroup[];
   /**
    * The greatest cursor before it was taken back, by a resync that has not ended or by an origin
    * that is out of order: followers may have come so far.
@@ -86,9 +86,9 @@ export function floorOf({ floor, buried }: ChangeState, now: number): Order | nu
 }
 
 /** The state after deletions that are remembered for `ttlMs`. */
-export function bury(
+export function withTombstones(
   state: ChangeState,
-  { order, expiresAt }: Buried,
+  { order, expiresAt }: TombstoneGroup,
   now: number,
   ttlMs: number,
 ): ChangeState {

@@ -30,7 +30,7 @@ export interface Directory {
 }
 
 /** What is needed of a table to write parts. */
-interface PartTable {
+export interface PartTable {
   readonly name: string;
   readonly store: { readonly writer: Deno.Kv };
   readonly committer: OperationQueue;

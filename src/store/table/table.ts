@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { maxOrder, type Order } from "../../protocol/cursor.ts";
+import type { Order } from "../../protocol/cursor.ts";
 import { TableOrders } from "../../protocol/orders.ts";
 import type { RecordShape } from "../../protocol/record.ts";
 import { ChangeIndex } from "../change_index/index.ts";
@@ -15,10 +15,12 @@ import type { RowCounter } from "./row_counter.ts";
 import { TableDigester } from "./table_digester.ts";
 import { storeFault } from "../kv/store_error.ts";
 import { changePrefix, changeStateKey, cursorKey, rowPrefix } from "../kv/keys.ts";
-import { collectParts, dropVersion, hasParts } from "../kv/large_rows.ts";
+import { hasParts } from "../kv/large_rows.ts";
 import { openQueue } from "./open_queue.ts";
 import { assertReadable } from "./assert_readable.ts";
 import { Lease, takenOver } from "./lease.ts";
+import { RowParts } from "./row_parts.ts";
+import { Unnotified } from "./unnotified.ts";
 import { migrate } from "./order_migration.ts";
 import type { ResyncMark, TableMeta } from "../kv/stored_values.ts";
 import {
@@ -56,6 +58,9 @@ export interface TableOptions extends Admission {
 /** Serialised size of the cursor's value at most, for the limits. */
 const META_BYTES = 12_288;
 
+/** How far the commits that are durable have come. */
+type Durable = Pick<TableMeta, "cursor" | "changes">;
+
 /** One table of a store, open for writing. */
 export class Table {
   readonly name: string;
@@ -71,19 +76,10 @@ export class Table {
   counter: RowCounter | null = null;
   /** The table's digest, from the first wish for it on; null where nothing is known of it. */
   digester: TableDigester | null = null;
-  /** Versions of large rows that the operations on their way replace or delete. */
-  replaced: string[] = [];
-  /** Whether large rows may be about, whose parts need looking after. */
-  mayHaveParts: boolean;
-  /**
-   * Rows up to here may have been stored without anybody having been told, because the process
-   * ended, or a commit failed, between the two; null where that can't be.
-   */
-  untold: Order | null;
-  /** Whether rows below the cursor may be among them: a commit failed while somebody listened. */
-  isLateUntold = false;
-  /** Whether a run of commits has begun that has not come to its end. */
-  #isRunning = false;
+  /** The parts of large rows. */
+  readonly parts: RowParts;
+  /** Rows that nobody may have been notified of. */
+  readonly unnotified: Unnotified;
   /** The keys that a resync's chain has brought; null while none is read. */
   seen: SeenSet | null = null;
   /** What changed the table in bulk. */
@@ -92,14 +88,13 @@ export class Table {
   readonly guard: ChangeGuard;
   /** The change index; null where none is kept. */
   index: ChangeIndex | null = null;
-  /** Told when the durable cursor may have moved. */
-  onSigned: (() => void) | null = null;
+  readonly #listeners: (() => void)[] = [];
   /** Removes an index that is kept no longer. */
   #dropping: { readonly stop: AbortController; readonly done: Promise<void> } | null = null;
   readonly #lease: Lease;
   #state: TableMeta;
-  #savedCursor: Order | null;
-  #savedChanges: number;
+  /** As of the commits that are durable. */
+  #durable: Durable;
 
   private constructor(
     store: Store,
@@ -119,11 +114,10 @@ export class Table {
     this.clock = options.clock;
     this.#lease = lease;
     this.#state = meta;
-    this.untold = meta.high;
+    this.unnotified = new Unnotified(meta.high);
+    this.parts = new RowParts(this, mayHaveParts);
     this.rejects = rejects;
-    this.mayHaveParts = mayHaveParts;
-    this.#savedCursor = meta.cursor;
-    this.#savedChanges = meta.changes;
+    this.#durable = meta;
     this.history = new History(this);
     this.committer = openQueue(store, { ...options, epoch });
     this.guard = new ChangeGuard(options.guard ?? NO_LIMITS, options.clock, meta.settled ?? null);
@@ -168,7 +162,7 @@ export class Table {
       : new SeenRejects();
     const mayHaveParts = await hasParts(kv, name);
     const table = new Table(store, options, lease, meta, rejects, mayHaveParts, versionstamp);
-    await table.tidy();
+    await table.parts.collect();
     await table.history.load();
     // Said at once: where nothing else is to be written, the next start would refuse the store.
     if (stored !== null && !sameIdentity(stored.origin, meta.origin, true)) await table.save();
@@ -193,7 +187,8 @@ export class Table {
 
   /** Whether all that was written is durable, and the cursor says so: the two stand for each other. */
   get isSettled(): boolean {
-    return !this.#isRunning && this.committer.isIdle && this.#savedCursor === this.#state.cursor;
+    const { isIdle } = this.committer;
+    return isIdle && !this.unnotified.isCommitting && this.cursor === this.#state.cursor;
   }
 
   /** The digest is wanted: it is made between commits, and kept from then on. */
@@ -203,12 +198,12 @@ export class Table {
 
   /** The greatest order up to which everything is durably stored. */
   get cursor(): Order | null {
-    return this.#savedCursor;
+    return this.#durable.cursor;
   }
 
-  /** Rows ever changed, as of the commits that are durable and told. */
+  /** Rows ever changed, as of the commits that are durable and notified. */
   get changes(): number {
-    return this.#savedChanges;
+    return this.#durable.changes;
   }
 
   /** A new operation that fails if another process has taken the table. */
@@ -216,9 +211,9 @@ export class Table {
     return new Operation(this.store.writer, this.#lease.fence);
   }
 
-  /** Adds the table's state to an operation, with the given cursor. */
-  sign(operation: Operation, cursor: Order | null): void {
-    this.index?.sign(operation);
+  /** Adds the table's state to an operation, with the given cursor, right before it is submitted. */
+  addState(operation: Operation, cursor: Order | null): void {
+    this.index?.addState(operation);
     const state = withCursor(this.meta, cursor, this.orders);
     if (this.committer.isOrdered) return operation.set(cursorKey(this.name), state, META_BYTES);
     const id = crypto.randomUUID();
@@ -226,25 +221,22 @@ export class Table {
     operation.set(cursorKey(this.name), { ...state, operation: id }, META_BYTES);
   }
 
-  /** A run of commits begins. */
+  /** A window's commits begin. */
   begin(): void {
-    // The one before was abandoned: what it stored comes again, and may not have been told.
-    if (this.#isRunning) this.untold = maxOrder(this.untold, this.meta.high);
-    this.#isRunning = true;
+    this.unnotified.begin(this.meta.high);
     this.index?.begin(this.meta.high);
   }
 
-  /** All of the run's operations were sent. */
-  ended(): void {
-    this.#isRunning = false;
+  /** Has a listener called whenever the durable cursor may have moved. */
+  onProgress(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
-  /** To be called when an operation that was signed with these is durable. */
-  signed(cursor: Order | null, changes: number): void {
-    this.#savedCursor = cursor;
-    this.#savedChanges = changes;
-    this.index?.signed();
-    this.onSigned?.();
+  /** To be called when an operation that the state was added to, with these, is durable. */
+  onDurable(cursor: Order | null, changes: number): void {
+    this.#durable = { cursor, changes };
+    this.index?.onDurable();
+    for (const listener of this.#listeners) listener();
   }
 
   /** Takes a state, the present one without, and writes it at once. Returns the versionstamp. */
@@ -257,11 +249,11 @@ export class Table {
     const { cursor, changes } = this.meta;
     const operation = this.operation();
     add(operation);
-    this.sign(operation, cursor);
+    this.addState(operation, cursor);
     let stamp = "";
     await this.committer.submit(operation, (versionstamp) => {
       stamp = versionstamp;
-      this.signed(cursor, changes);
+      this.onDurable(cursor, changes);
     });
     await this.committer.idle();
     return stamp;
@@ -286,36 +278,19 @@ export class Table {
     await this.committer.reset();
     try {
       const { value } = await this.store.writer.get<TableMeta>(cursorKey(this.name));
-      this.#state = recovered(this.meta, value, this.#savedCursor);
+      this.#state = recovered(this.meta, value, this.#durable.cursor);
       const { high } = this.meta;
-      this.untold = high;
-      this.isLateUntold = true;
-      this.#isRunning = false;
-      this.#savedCursor = this.meta.cursor;
-      this.#savedChanges = this.meta.changes;
-      this.replaced = [];
+      this.unnotified.failed(high);
+      this.#durable = this.meta;
       this.counter = null;
       this.digester = null;
       // What was noted as kept, but failed to be, is to be kept when it comes again.
       this.rejects = await SeenRejects.load(this.store.writer, this.name, this.shape);
       await this.index?.reload(high);
-      await this.tidy();
+      await this.parts.collect();
     } catch (error) {
       throw storeFault(this.store.path, error);
     }
-  }
-
-  /** Removes the parts of large rows that no row names any more. Not beside a write. */
-  async tidy(): Promise<void> {
-    if (!this.mayHaveParts) return;
-    await collectParts(this);
-  }
-
-  /** Removes the parts of the large rows that were replaced. Only when all operations are durable. */
-  async dropReplaced(): Promise<void> {
-    if (this.replaced.length === 0) return;
-    for (const version of this.replaced.splice(0)) await dropVersion(this, version);
-    await this.committer.idle();
   }
 
   /** A sign of life for the lease, and the time of the last contact for readers. */

@@ -207,8 +207,8 @@ export class AnswerWriter {
 
   /** Whether all that was sent is durable, and the cursor says so. */
   #isSettled(): boolean {
-    const { committer, meta, cursor, replaced } = this.#table;
-    return committer.isIdle && meta.cursor === cursor && replaced.length === 0;
+    const { committer, meta, cursor, parts } = this.#table;
+    return committer.isIdle && meta.cursor === cursor && parts.isSettled;
   }
 
   #figures(): FlushFigures {
@@ -291,7 +291,7 @@ export class AnswerWriter {
     const table = this.#table;
     await table.committer.idle();
     if (table.meta.cursor !== table.cursor) await table.save();
-    await table.dropReplaced();
+    await table.parts.drop();
   }
 
   async #caughtUp(): Promise<void> {
@@ -304,11 +304,8 @@ export class AnswerWriter {
     this.#order.complete(cursor);
     this.#classifier.start = cursor;
     table.index?.caughtUp(cursor);
-    const { untold } = table;
-    if (untold !== null && cursor !== null && compareOrder(cursor, untold) >= 0) {
-      table.untold = null;
-    }
-    if (table.mayHaveParts && !meta.exact) await table.tidy();
+    table.unnotified.caughtUp(cursor);
+    if (!meta.exact) await table.parts.collect();
     if (!table.meta.exact && this.#options.count) {
       table.counter ??= new RowCounter(table.store.writer, table.name);
     }

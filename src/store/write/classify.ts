@@ -126,9 +126,9 @@ export class Classifier {
       if (row !== doubtful[next]) return blind(row, false);
       const was = stored[next++] ?? null;
       const decision = decide(row, was);
-      if (decision.write && was?.directory) table.replaced.push(was.directory.version);
+      if (decision.write && was?.directory) table.parts.replaced(was.directory.version);
       if (decision.write) table.digester?.adjust(row.key, rowIn(was), rowAfter(row));
-      return this.#tell(row, decision);
+      return this.#notify(row, decision);
     });
   }
 
@@ -153,17 +153,12 @@ export class Classifier {
     this.#table.become(guessed(this.#table.meta));
   }
 
-  /** A row that is stored already, but perhaps without anybody having been told, is told again. */
-  #tell(row: Row, decision: Decision): Decision {
-    const { untold } = this.#table;
-    if (decision.outcome !== "identical" || untold === null) return decision;
-    if (compareOrder(row.order, untold) > 0) return decision;
-    const side = this.start === null ? 1 : compareOrder(row.order, this.start);
-    // A row at the cursor may have come after the others of its order: whoever is promised every
-    // change is told of it again.
-    const isTold = !this.#table.isLateUntold &&
-      (side < 0 || (side === 0 && !this.#awaitsEvents));
-    return isTold ? decision : { ...decision, changed: true };
+  /** A row that is stored already, but perhaps without anybody having been notified, counts as news. */
+  #notify(row: Row, decision: Decision): Decision {
+    if (decision.outcome !== "identical") return decision;
+    const { unnotified } = this.#table;
+    const isNews = unnotified.has(row.order, this.start, this.#awaitsEvents);
+    return isNews ? { ...decision, changed: true } : decision;
   }
 }
 

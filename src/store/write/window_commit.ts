@@ -36,7 +36,7 @@ const MAX_MARK_BYTES = 16_384;
 /** Serialised size of a large row's directory. */
 const DIRECTORY_BYTES = 256;
 
-/** Who is told of a run's commits. */
+/** Who is notified of a window's commits. */
 export interface WindowCommitObserver {
   /** What became of records: those whose fate is durable. */
   counted(outcome: Outcome, records: number): void;
@@ -55,7 +55,7 @@ export interface WindowCommitObserver {
 interface RunEnd {
   /** What it adds to the change index. */
   readonly plan: ChangePlan | null;
-  /** Called when all of the run is durable. */
+  /** Called when all of the window is durable. */
   readonly durable: () => void;
 }
 
@@ -75,7 +75,7 @@ export class WindowCommit {
   /** What became of the rows since the operation before. */
   #outcomes = new Map<Outcome, number>();
   /** What the operation changes. */
-  #told: Row[] = [];
+  #notified: Row[] = [];
   #rows = 0;
   #changed = 0;
   /** Entries for the change index. */
@@ -123,7 +123,7 @@ export class WindowCommit {
     const isRenewed = row.deletedAt !== null && decision.outcome === "identical" &&
       this.#table.index?.wants(row, decision);
     if (decision.write || isRenewed) {
-      if (row.deletedAt !== null) return this.#bury(row, decision);
+      if (row.deletedAt !== null) return this.#addTombstone(row, decision);
       const bound = serializedBound(row.length, row.value);
       if (bound > MAX_VALUE_BYTES || !this.#fitsRow(row, bound)) return this.#put(row, decision);
       this.#operation.set(rowKey(this.#table.name, row.key), row.value, bound);
@@ -141,7 +141,7 @@ export class WindowCommit {
   async end(cursor: Order | null, durable: () => void): Promise<void> {
     const plan = await this.#enter();
     const { committer, meta } = this.#table;
-    const isEmpty = plan === null && this.#operation.empty && this.#told.length === 0;
+    const isEmpty = plan === null && this.#operation.empty && this.#notified.length === 0;
     if (isEmpty && this.#isSigned) {
       await committer.idle();
       this.#count(this.#outcomes);
@@ -156,7 +156,7 @@ export class WindowCommit {
     } else {
       await this.#send(meta.cursor, { plan, durable });
     }
-    this.#table.ended();
+    this.#table.unnotified.ended();
   }
 
   #count(outcomes: ReadonlyMap<Outcome, number>): void {
@@ -174,7 +174,7 @@ export class WindowCommit {
     let value: unknown = row.value;
     let bound = Math.min(serializedBound(row.length, row.value), MAX_VALUE_BYTES);
     if (bytes !== null) {
-      table.mayHaveParts = true;
+      table.parts.written();
       value = await writeParts(table, row.key, bytes);
       bound = DIRECTORY_BYTES;
     }
@@ -183,7 +183,7 @@ export class WindowCommit {
     this.#note(row, decision);
   }
 
-  #bury(row: Row, decision: Decision): Promise<void> | undefined {
+  #addTombstone(row: Row, decision: Decision): Promise<void> | undefined {
     const { name, shape, clock } = this.#table;
     let value: JsonObject = row.value;
     let { deletedAt } = row;
@@ -212,7 +212,7 @@ export class WindowCommit {
     const add = () => {
       this.#operation.delete(rowKey(name, key));
       this.#operation.set(tombstoneKey(name, key), tombstone, bound + TOMBSTONE_BYTES, this.#ttlMs);
-      this.#table.index?.noteBuried(order, expiresAt);
+      this.#table.index?.noteTombstone(order, expiresAt);
       this.#note(row, decision);
     };
     const bytes = this.#rowPrefixBytes + length + 2 * setKey + bound + TOMBSTONE_BYTES;
@@ -250,39 +250,40 @@ export class WindowCommit {
     const { index, meta } = this.#table;
     if (index?.wants(row, decision)) {
       this.#entries.add(row.order, row.key);
-      if (!decision.write && !decision.changed) index.noteUntold();
-      // One that is only told again is what followers have.
+      if (!decision.write && !decision.changed) index.noteUnannounced();
+      // One that is only notified again is what followers have.
       const isNews = decision.changed && decision.outcome !== "identical";
       if (isNews && meta.resync?.phase !== "removing") index.noteRetold(row.order);
     }
     this.#rows += decision.rows;
     if (decision.changed && decision.write) this.#changed++;
-    if (decision.changed) this.#told.push(row);
+    if (decision.changed) this.#notified.push(row);
   }
 
-  /** @param end what the last operation of the run does besides */
+  /** @param end what the last operation of the window does besides */
   async #send(cursor: Order | null, end: RunEnd | null = null): Promise<void> {
     const table = this.#table;
     const operation = this.#operation;
-    // What nobody wants to be told of is not held until it is durable.
-    const told = this.#observer.wantsEvents() ? this.#told : [];
+    // What nobody wants to be notified of is not held until it is durable.
+    const notified = this.#observer.wantsEvents() ? this.#notified : [];
     const outcomes = this.#outcomes;
     table.become(changed(table.meta, this.#rows, this.#changed));
-    const { changes } = table.meta;
+    const { changes: changedRows } = table.meta;
     this.#rows = 0;
     this.#changed = 0;
     this.#operation = table.operation();
     this.#outcomes = new Map();
-    this.#told = [];
-    // Nothing may come between the two: whatever else is signed would take the index's state along.
+    this.#notified = [];
+    // Nothing may come between the two: whatever else carries the state would take the index's along.
     end?.plan?.finish(operation);
     const isSigned = this.#isSigned || end !== null;
-    if (isSigned) table.sign(operation, cursor);
+    if (isSigned) table.addState(operation, cursor);
     await table.committer.submit(operation, async () => {
-      if (isSigned) table.signed(cursor, changes);
+      if (isSigned) table.onDurable(cursor, changedRows);
       this.#count(outcomes);
-      if (told.length > 0) {
-        await this.#observer.committed({ table: table.name, changes: told.map(changeOf), cursor });
+      if (notified.length > 0) {
+        const changes = notified.map(changeOf);
+        await this.#observer.committed({ table: table.name, changes, cursor });
       }
       end?.durable();
     });

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compareOrder, maxOrder, type Order } from "../../../src/protocol/cursor.ts";
 import {
-  bury,
   type ChangeState,
   emptyState,
   floorOf,
   resyncBegins,
   resyncEnds,
   retell,
+  withTombstones,
 } from "../../../src/store/change_index/manifest_state.ts";
 
 const TTL_MS = 1_600;
@@ -26,7 +26,7 @@ Deno.test("no deletion is forgotten before its time, and the floor says which we
     for (const { order, afterMs } of given) {
       now += afterMs;
       const deletion = { order, expiresAt: now + TTL_MS };
-      state = bury(state, deletion, now, TTL_MS);
+      state = withTombstones(state, deletion, now, TTL_MS);
       kept.push(deletion);
       assert.ok(state.buried.length <= 18, `${state.buried.length} groups`);
       const next = floorOf(state, now);
