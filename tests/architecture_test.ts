@@ -34,7 +34,6 @@ const FIELDS: Readonly<Record<string, number>> = {
   "http/changes.ts TableChanges": 10,
   "http/hub.ts StatusHub": 9,
   "replica/metrics.ts TableMetrics": 10,
-  "store/write/window.ts Window": 16,
 };
 
 /** Comments hold examples, whose imports are none of the file's. */

@@ -26,7 +26,7 @@ export interface WindowTraits {
 /** Decides on rows; knows the edge of what the table holds. */
 export class Classifier {
   readonly #table: Table;
-  readonly #frontier: HighWater;
+  readonly #highWater: HighWater;
   readonly #awaitsEvents: boolean;
   /** The cursor that the answer was asked for, or where it has caught up since. */
   start: Order | null;
@@ -37,7 +37,7 @@ export class Classifier {
    */
   constructor(table: Table, empty: boolean, awaitsEvents: boolean) {
     this.#table = table;
-    this.#frontier = new HighWater(table.meta.high, empty);
+    this.#highWater = new HighWater(table.meta.high, empty);
     this.#awaitsEvents = awaitsEvents;
     this.start = table.meta.cursor;
     // A commit that failed may have been counted.
@@ -51,12 +51,12 @@ export class Classifier {
 
   /** Begins a window; to be called before its rows are decided on. */
   begin(window: Window): void {
-    this.#frontier.begin(window.maxOrder);
+    this.#highWater.begin(window.maxOrder);
   }
 
   /** All of the window is in operations. */
   end(): void {
-    this.#frontier.end();
+    this.#highWater.end();
   }
 
   /** What each row does: told without reading where nothing stored can be as new. */
@@ -65,13 +65,13 @@ export class Classifier {
     const isConfirmed = confirmation(table.meta.resync);
     const { guard } = table;
     const isBlind = (row: Row) =>
-      !isFollowed && isConfirmed === null && this.#frontier.isAhead(row) &&
+      !isFollowed && isConfirmed === null && this.#highWater.isAhead(row) &&
       !guard.countsAll && !(guard.countsDeletions && row.deletedAt !== null);
     const doubtful = rows.filter((row) => !isBlind(row));
     const decisions = doubtful.length === 0
       ? this.#blindly(rows, isOrdered)
       : await this.#compared(rows, doubtful, isConfirmed ?? (() => true));
-    this.#frontier.note(rows);
+    this.#highWater.note(rows);
     await table.seen?.add(rows.map(({ key }) => key));
     return decisions;
   }
@@ -95,7 +95,7 @@ export class Classifier {
   }
 
   #blindly(rows: readonly Row[], isOrdered: boolean): Decision[] {
-    const isNew = isOrdered && this.#frontier.extendsKeys(rows);
+    const isNew = isOrdered && this.#highWater.extendsKeys(rows);
     if (!isNew && rows.length > 0) this.#guess();
     return rows.map((row) => blind(row, isNew));
   }
@@ -119,7 +119,7 @@ export class Classifier {
       isRemote: store.kind === "remote",
     });
     await this.#confirmSeen(doubtful, stored);
-    this.#frontier.forgetKeys();
+    this.#highWater.forgetKeys();
     if (doubtful.length < rows.length) this.#guess();
     let next = 0;
     return rows.map((row) => {
@@ -147,7 +147,7 @@ export class Classifier {
 
   /** Rows are written without looking: from here on their number is an estimate. */
   #guess(): void {
-    this.#frontier.forgetKeys();
+    this.#highWater.forgetKeys();
     this.#table.counter = null;
     this.#table.digester = null;
     this.#table.become(guessed(this.#table.meta));
