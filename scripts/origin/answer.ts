@@ -7,6 +7,7 @@
 
 import { constants, createGzip } from "node:zlib";
 import type { Order } from "../../src/protocol/cursor.ts";
+import type { Framer } from "./framing.ts";
 import type { Source } from "./source.ts";
 
 /** What an answer is made of. */
@@ -15,6 +16,8 @@ export interface AnswerOptions {
   readonly since: Order;
   readonly finite: boolean;
   readonly gzip: boolean;
+  /** Frames the records; null sends them as the source writes them. */
+  readonly framer: Framer | null;
   /** Called with the number of records each time some are handed to the connection. */
   readonly onRows: (rows: number) => void;
   /** Called once, however the answer ends. */
@@ -41,7 +44,7 @@ const NEWLINE = new TextEncoder().encode("\n");
 
 /** Makes the body. Memory is bounded: one piece is made when the one before is on its way. */
 export function makeAnswer(options: AnswerOptions): Answer {
-  const { source, finite, onRows } = options;
+  const { source, finite, framer, onRows } = options;
   const reader = source.read(options.since);
   const gzip = options.gzip ? new Compressor() : null;
   let ended = false;
@@ -63,17 +66,22 @@ export function makeAnswer(options: AnswerOptions): Answer {
     },
     async pull(controller) {
       while (!ended) {
-        const piece = reader.next();
+        const next = framer?.isFull ? null : reader.next();
+        const piece = next && framer ? framer.records(next.bytes) : next;
         if (piece || beat) {
           beat = false;
-          const bytes = piece?.bytes ?? NEWLINE;
+          const bytes = piece?.bytes ?? framer?.beat ?? NEWLINE;
           const sent = gzip ? await gzip.add(bytes) : bytes;
           if (ended) return;
           controller.enqueue(sent);
           onRows(piece?.rows ?? 0);
           return;
         }
-        if (finite || finishing) {
+        if (finite || finishing || framer?.isFull) {
+          const tail = framer?.end() ?? new Uint8Array();
+          const last = gzip ? await gzip.add(tail) : tail;
+          if (ended) return;
+          if (last.length > 0) controller.enqueue(last);
           const rest = await gzip?.finish();
           if (ended) return;
           if (rest) controller.enqueue(rest);

@@ -16,6 +16,7 @@
 import { parseArgs } from "node:util";
 import { type Changes, startChanges } from "./changes.ts";
 import { citiesTable } from "./cities.ts";
+import { type Framing, FRAMINGS } from "./framing.ts";
 import { ORDER_STYLES } from "./orders.ts";
 import { start2011 } from "./reference_2011.ts";
 import { type Origin, startOrigin } from "./server.ts";
@@ -34,6 +35,9 @@ const HELP = `usage: deno run -A scripts/origin/main.ts [options]
   --rate N                             live changes a second (default 0)
   --order number|nanos|iso             how updated_at is written (default number)
   --separator newline|crlf|none        between records (default newline)
+  --framing lines|pretty|array|envelope|sequence|events
+                                       around records (default lines; envelope: data)
+  --page N                             records of one answer at most
   --limit N                            cities: only the first N places
 synthetic data:
   --count N                            records (default 1000000)
@@ -59,6 +63,8 @@ const options = {
   rate: { type: "string", default: "0" },
   order: { type: "string", default: "number" },
   separator: { type: "string", default: "newline" },
+  framing: { type: "string" },
+  page: { type: "string" },
   limit: { type: "string" },
   count: { type: "string", default: "1000000" },
   keys: { type: "string", default: "in-order" },
@@ -179,6 +185,10 @@ async function main(values: Values): Promise<void> {
     finite: values.finite,
     gzip: values.gzip,
     heartbeatMs: numberFrom("heartbeat", values.heartbeat),
+    ...(values.framing === undefined
+      ? {}
+      : { framing: oneOf("framing", values.framing, Object.keys(FRAMINGS) as Framing[]) }),
+    ...(values.page === undefined ? {} : { pageRows: numberFrom("page", values.page) }),
     extra: (request) => control(request, () => origin, changes),
   });
   console.log(JSON.stringify({ url: origin.url(), table, rows: source.size }));

@@ -10,6 +10,7 @@
  */
 
 import { type Answer, DroppedError, makeAnswer } from "./answer.ts";
+import { Framer, type Framing, FRAMINGS } from "./framing.ts";
 import { parseSince } from "./orders.ts";
 import type { Source } from "./source.ts";
 
@@ -25,6 +26,10 @@ export interface OriginOptions<S extends Source = Source> {
   readonly finite?: boolean;
   /** Compress for readers that accept gzip; default false. */
   readonly gzip?: boolean;
+  /** How records are framed; default as the table separates them. */
+  readonly framing?: Framing;
+  /** Records of one answer at most; default no bound. */
+  readonly pageRows?: number;
   /** Milliseconds between the blank lines of a quiet endless answer; 0, the default, is none. */
   readonly heartbeatMs?: number;
   /** Answers requests for paths that are no table; returns null to leave it at 404. */
@@ -160,11 +165,15 @@ export class Origin<S extends Source = Source> implements AsyncDisposable {
     this.requests.push(entry);
     const gzip = this.#options.gzip === true &&
       (headers.get("accept-encoding") ?? "").includes("gzip");
+    const framing = this.#options.framing ?? "lines";
     const answer = makeAnswer({
       source,
       since: cursor,
       finite,
       gzip,
+      framer: this.#options.framing === undefined && this.#options.pageRows === undefined
+        ? null
+        : new Framer(framing, this.#options.pageRows ?? Infinity),
       onRows: (rows) => {
         entry.rows += rows;
         this.#rowsSent += rows;
@@ -176,7 +185,7 @@ export class Origin<S extends Source = Source> implements AsyncDisposable {
     this.#deliveries.add(delivery);
     return new Response(answer.body, {
       headers: {
-        "content-type": "application/x-ndjson",
+        "content-type": FRAMINGS[framing].contentType,
         // Keeps Deno.serve from compressing by itself, which holds small pieces back.
         "cache-control": "no-store, no-transform",
         ...(gzip ? { "content-encoding": "gzip" } : {}),

@@ -177,6 +177,11 @@ export class JsonValueDecoder {
     return this.#framing === BEHIND && !this.#isSequence && this.#fault === null;
   }
 
+  /** Whether the present place is between two records of an array: no line has to end there. */
+  get isBetweenElements(): boolean {
+    return this.#framing.kind === "document" && this.#cutter.isBetween;
+  }
+
   /** Whether a record is begun and not whole yet. */
   get isPending(): boolean {
     return this.#cutter.isPending;

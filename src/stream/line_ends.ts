@@ -23,13 +23,15 @@ export class LineEnds {
   /**
    * Whether what has come so far ends with a blank line: a chunk of nothing but blanks is one too,
    * unless it may belong to the end of the line before it.
+   *
+   * @param isBetween whether nothing is begun, as the reader of the chunk knows
    */
-  endsBlank(chunk: Uint8Array): boolean {
+  endsBlank(chunk: Uint8Array, isBetween = false): boolean {
     if (chunk.length === 0) return false;
     let newlines = 0;
     let at = chunk.length - 1;
     for (; at >= 0 && isBlank(chunk[at]); at--) if (chunk[at] === NEWLINE) newlines++;
-    const wasBetween = this.#isBetween;
+    const wasBetween = this.#isBetween || isBetween;
     const last = chunk[at];
     // A separator ends a record as a newline does; in an array no line has to end.
     this.#isBetween = newlines > 0 || (last === undefined && wasBetween) || last === COMMA ||

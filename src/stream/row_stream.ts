@@ -51,7 +51,8 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
         const text = events === null ? chunk : events.push(chunk);
         const values = { ...decoder.push(text), bytes: chunk.length };
         const read = reader.read(values);
-        const batch = { ...read, endsBlank: lines.endsBlank(text), isPending: decoder.isPending };
+        const endsBlank = lines.endsBlank(text, decoder.isBetweenElements);
+        const batch = { ...read, endsBlank, isPending: decoder.isPending };
         onBatch(batch);
         controller.enqueue(batch);
         ending.fault = decoder.fault ?? reader.fault;
