@@ -9,7 +9,7 @@
  * | env | `LOCKSTEP_…` stand in for options, `NOTIFY_SOCKET` and `JOURNAL_STREAM` come from systemd, proxies and terminals have variables of their own |
  * | sys=hostname | the lease and the status name the host that holds a table |
  * | sys=statfs | on a file system that other hosts mount, too, file locks say nothing of a holder |
- * | run=sh | `--on-change` hands its command to the shell; the program gives the permission back at once when the option isn't used |
+ * | run=/bin/sh | `--on-change` hands its command to the shell; the program gives the permission back at once when the option isn't used |
  *
  * Not granted: ffi, every other sys, every other program, imports at run time, and asking at the
  * terminal.
@@ -18,7 +18,7 @@
  */
 
 /** The shell that runs `--on-change` commands, by the name it must be spawned with. */
-export const SHELL = "sh";
+export const SHELL = "/bin/sh";
 
 /** Permission flags, as `deno run` and `deno compile` take them. */
 export const PERMISSIONS: readonly string[] = [

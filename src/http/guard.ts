@@ -1,10 +1,11 @@
 /**
  * Who may ask what: the checks that every request passes before a route sees it.
  *
- * Three attacks are in mind. A web page that is open in the operator's browser may point its own
+ * Four attacks are in mind. A web page that is open in the operator's browser may point its own
  * name at 127.0.0.1 and read from here (DNS rebinding): a `Host` that is not ours is refused. It
  * may post a form to us without reading the answer: a POST has to come from our own page, or bring
- * a bearer token. And on an address that others reach, everybody needs the token.
+ * a bearer token. It may read where a browser lets it: a GET with a foreign `Origin` is refused. And
+ * on an address that others reach, everybody needs the token.
  *
  * @module
  */
@@ -62,6 +63,17 @@ export function sameOrigin(request: Request): boolean {
   return origin !== null;
 }
 
+/** Whether a browser says that a page of another origin asks. */
+function isForeign(request: Request, { hosts = [] }: GuardOptions): boolean {
+  const origin = request.headers.get("origin");
+  if (origin === null) return false;
+  if (!URL.canParse(origin)) return true;
+  const { host, hostname } = new URL(origin);
+  if (host === (request.headers.get("host") ?? new URL(request.url).host)) return false;
+  // Behind a proxy the page has a name that the proxy may not pass on.
+  return !hosts.some((name) => name.toLowerCase() === hostname);
+}
+
 /** The middleware. `/healthz` is open to everybody: it tells nothing but that the process works. */
 export function guard(options: GuardOptions): MiddlewareHandler {
   return async (c, next) => {
@@ -82,8 +94,12 @@ export function guard(options: GuardOptions): MiddlewareHandler {
       return refuse(421, "This server does not answer to that Host name.");
     }
 
-    const reads = request.method === "GET" || request.method === "HEAD";
-    if (!reads && !bearer && !options.trusted && !sameOrigin(request)) {
+    // No route takes anything but GET, HEAD and POST: what else is asked is told so by its route.
+    if (request.method !== "POST") {
+      if (!bearer && !options.trusted && isForeign(request, options)) {
+        return refuse(403, "A page of another origin may not read from this server.");
+      }
+    } else if (!bearer && !options.trusted && !sameOrigin(request)) {
       return refuse(
         403,
         "A POST has to come from this server's own page, or bring its token. " +

@@ -8,6 +8,7 @@ import type { Context, Hono } from "hono";
 import { LockstepError } from "../protocol/errors.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
 import type { JsonValue } from "../protocol/record.ts";
+import { isKeyTooLong } from "../store/kv/keys.ts";
 import type { QuarantineEntry } from "../store/kv/stored_values.ts";
 import type { ListedEntry } from "../store/read/table_reader.ts";
 import { type AppParts, get, post, problem, tooManyStreams } from "./app_parts.ts";
@@ -81,7 +82,7 @@ export function tableRoutes(app: Hono, parts: AppParts): void {
     if (limit === null) return problem(400, `limit is a number from 1 to ${MAX_LIMIT}`);
     const token = c.req.query("after");
     const after = token === undefined ? null : parseAfter(token);
-    if (token !== undefined && after === null) {
+    if (token !== undefined && (after === null || isKeyTooLong(table.table, after))) {
       return problem(
         400,
         'after is the key of the last record seen, as a JSON array: after=["a",1]',

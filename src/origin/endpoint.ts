@@ -54,6 +54,7 @@ export class Endpoint {
   readonly origin: string;
 
   readonly #authorization: string | null;
+  readonly #secrets: readonly string[];
   /** The URL with a marker for each cursor. */
   readonly #template: string;
   readonly #marker: string;
@@ -87,6 +88,7 @@ export class Endpoint {
       );
     }
     this.#authorization = basicAuthorization(url);
+    this.#secrets = secretsIn(url, marker);
     url.username = "";
     url.password = "";
     url.hash = "";
@@ -120,6 +122,16 @@ export class Endpoint {
     return filled;
   }
 
+  /** Whether the URL of a request has something in its query that isn't shown. */
+  get hidesQuery(): boolean {
+    return this.printable.includes(HIDDEN);
+  }
+
+  /** The password, and what the query hides. */
+  secrets(): readonly string[] {
+    return this.#secrets;
+  }
+
   /** The `Authorization` header from the URL's user name and password, or `null`. A secret. */
   authorization(): string | null {
     return this.#authorization;
@@ -133,6 +145,17 @@ export class Endpoint {
 function encodeCursor(text: string): string {
   const lone = text.isWellFormed() ? -1 : text.search(/\p{Surrogate}/u);
   return encodeURIComponent(lone < 0 ? text : text.slice(0, lone));
+}
+
+function secretsIn(url: URL, marker: string): string[] {
+  const found = [url.password];
+  mapQuery(url.search, (name, value) => {
+    if (value !== marker && !isShown(name, decoded(value))) found.push(value);
+    return value;
+  });
+  return [...new Set(found.flatMap((value) => [value, decoded(value)]))].filter((value) =>
+    value !== ""
+  );
 }
 
 /** Basic credentials as RFC 7617 has them: UTF-8, the first colon ends the user name. */

@@ -6,6 +6,9 @@
 
 import type { Key, KeyPart } from "./record.ts";
 
+/** Parts of a key that is looked up by texts, at most: each may mean two things. */
+const MOST_PARTS = 8;
+
 /** What a text may mean: `123` is the number first, then the string. */
 function candidates(text: string): KeyPart[] {
   const parts: KeyPart[] = [];
@@ -29,8 +32,10 @@ function candidates(text: string): KeyPart[] {
  * ```
  */
 export function keyCandidates(texts: readonly string[]): Key[] {
+  // A key has few fields; who asks for more asks for none that there is.
+  if (texts.length > MOST_PARTS) return [];
   let keys: KeyPart[][] = [[]];
-  for (const text of texts.slice(0, 8)) {
+  for (const text of texts) {
     keys = keys.flatMap((key) => candidates(text).map((part) => [...key, part]));
   }
   return keys;

@@ -10,6 +10,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { Endpoint } from "../origin/endpoint.ts";
+import { refuseTracedSecret } from "../origin/traced.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import { DEFAULT_SHAPE, type RecordShape } from "../protocol/record.ts";
 import { SYSTEM } from "../store/kv/keys.ts";
@@ -45,12 +46,13 @@ function configure(
   clock: Clock,
 ): Omit<ReplicaConfig, "hooks"> {
   const endpoint = new Endpoint(source.url);
+  refuseTracedSecret(endpoint);
   const name = source.table ?? endpoint.defaultTable;
   if (name === null || name === "") {
     throw usage(`${endpoint.printable} names no table`, "name one: --table NAME");
   }
-  if (name === SYSTEM) {
-    throw usage(`a table can't be called ${SYSTEM}`, "name another: --table NAME");
+  if (name === SYSTEM || name === "." || name === "..") {
+    throw usage(`a table can't be called ${name}`, "name another: --table NAME");
   }
   const shape: RecordShape = {
     key: options.key ?? DEFAULT_SHAPE.key,
@@ -214,7 +216,7 @@ async function openReachable(options: ReplicatorOptions, clock: Clock): Promise<
  * status. {@linkcode Replicator.done} tells of the end.
  *
  * Needs the permissions to read and write the store, to reach the origin (`--allow-net`), and to
- * know the host's name (`--allow-sys=hostname`; with `statfs` it also knows a file system of several hosts); with `onChange`, `--allow-run=sh`. Deno KV wants
+ * know the host's name (`--allow-sys=hostname`; with `statfs` it also knows a file system of several hosts); with `onChange`, `--allow-run=/bin/sh`. Deno KV wants
  * `--unstable-kv`.
  *
  * @throws {LockstepError} for wrong options, a table that another process writes, a store that
@@ -247,7 +249,11 @@ async function openReachable(options: ReplicatorOptions, clock: Clock): Promise<
 export async function replicate(options: ReplicatorOptions): Promise<Replicator> {
   const clock = options.clock ?? systemClock;
   const bare = sourcesOf(options).map((source) => configure(source, options, clock));
-  const hooks = hooksOf(options, bare.map(({ name }) => name));
+  const hooks = hooksOf(
+    options,
+    bare.map(({ name }) => name),
+    bare.map(({ endpoint }) => endpoint),
+  );
   const configs = bare.map((config) => ({ ...config, hooks: hooks(config.name) }));
   const names = new Set(configs.map(({ name }) => name));
   if (configs.length === 0) throw usage("no URL is given", "give one: --url URL");

@@ -14,7 +14,7 @@ Deno.test("--write and --on-change run before --once ends, with sh as the only p
         "run",
         "--no-check",
         "--no-prompt",
-        ...["net", "read", "write", "env", "sys=hostname", "run=sh"].map((name) =>
+        ...["net", "read", "write", "env", "sys=hostname", "run=/bin/sh"].map((name) =>
           `--allow-${name}`
         ),
         main,

@@ -181,3 +181,43 @@ Deno.test("a limit of descriptors that is too low is one clear line", async () =
   assert.match(line, /only \d+ more files may be open at once, and 40 are needed; .*ulimit -n/);
   assert.equal((await program.status).code, 2);
 });
+
+/** What a server answers to these very bytes. */
+async function say(url: string, text: string): Promise<string> {
+  const { hostname, port } = new URL(url);
+  using connection = await Deno.connect({ hostname, port: Number(port) });
+  await connection.write(new TextEncoder().encode(text));
+  const reader = connection.readable.pipeThrough(new TextDecoderStream()).getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  return value ?? "";
+}
+
+Deno.test("requests that make no sense, or name another host, get a 4xx", async () => {
+  await using program = new Limited(1_024, "stdout", PROGRAM);
+  const [url = ""] = await program.until(/http\S+/);
+  const host = new URL(url).host;
+  for (
+    const [text, status] of [
+      [`GET http://evil.example/status HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 421],
+      [`GET http://evil.example/status HTTP/1.1\r\nhost: evil.example\r\n\r\n`, 421],
+      [`GET http://${host}/status HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 200],
+      [`GET /status HTTP/1.1\r\nhost: ${host}\r\nhost: evil.example\r\n\r\n`, 421],
+      [`GET /status HTTP/1.1\r\n\r\n`, 400],
+      [`FROBNICATE /status HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 400],
+      [`OPTIONS * HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 405],
+      [`TRACE /status HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 405],
+      [`GET status HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 400],
+      [`GET /${"x".repeat(20_000)} HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 431],
+    ] as const
+  ) {
+    const said = await say(url, text);
+    assert.match(said, new RegExp(`^HTTP/1.1 ${status} `), `${text.slice(0, 60)}: ${said}`);
+  }
+  const head = await say(url, `HEAD /readyz HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
+  const get = await say(url, `GET /readyz HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
+  const lengthOf = (text: string) => /^content-length: (\d+)\r$/im.exec(text)?.[1];
+  assert.notEqual(lengthOf(get), undefined);
+  assert.equal(lengthOf(head), lengthOf(get));
+  assert.ok(head.endsWith("\r\n\r\n"), "and no body");
+});

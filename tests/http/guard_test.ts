@@ -183,3 +183,55 @@ Deno.test("addresses are read as people write them, and refused with what is acc
     assert.throws(() => parseAddress(text), { kind: "usage", hint: /HOST:PORT/ }, text);
   }
 });
+
+Deno.test("a page of another origin may not read, the server's own and programs may", async () => {
+  await using host = await StandIn.open("servers");
+  const app = createApp(host, { hosts: ["replica.example"] });
+  const status = async (origin: string | null) => {
+    const headers: Record<string, string> = { host: "127.0.0.1:4568" };
+    if (origin !== null) headers.origin = origin;
+    const answer = await ask(app, "/status", { headers });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  for (const origin of [null, "http://127.0.0.1:4568", "https://replica.example"]) {
+    assert.equal(await status(origin), 200, `${origin}`);
+  }
+  for (const origin of ["https://evil.example", "null", "http://127.0.0.1:1", "nonsense"]) {
+    assert.equal(await status(origin), 403, origin);
+  }
+});
+
+Deno.test("other methods are refused with what a path takes, whoever asks", async () => {
+  await using host = await StandIn.open("servers");
+  const app = createApp(host);
+  for (const method of ["PUT", "DELETE", "OPTIONS", "PATCH"]) {
+    for (const path of ["/", "/status", "/tables/servers/records/1", "/tables/servers/resync"]) {
+      const answer = await ask(app, path, { method });
+      await answer.body?.cancel();
+      assert.equal(answer.status, 405, `${method} ${path}`);
+      assert.match(answer.headers.get("allow") ?? "", /GET, HEAD|POST/);
+    }
+  }
+});
+
+Deno.test("keys that no store could hold, or that have too many parts, are none", async () => {
+  await using host = await StandIn.open("servers");
+  const app = createApp(host);
+  const status = async (path: string) => {
+    const answer = await ask(app, path);
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  for (const length of [1_900, 2_040, 2_048, 2_049, 3_000]) {
+    const key = "k".repeat(length);
+    assert.equal(await status(`/tables/servers/records/${key}`), 404, `${length}`);
+    const after = encodeURIComponent(JSON.stringify([key]));
+    const expected = length < 2_000 ? 200 : 400;
+    assert.equal(await status(`/tables/servers/records?after=${after}`), expected, `${length}`);
+  }
+  assert.equal(await status(`/tables/servers/records/${"1/".repeat(30)}`), 404);
+  assert.equal(await status("/tables/servers/records/%ff"), 400);
+  assert.equal(await status("/tables/servers/records/%00"), 404);
+  assert.equal(await status("/tables/servers/records?after=%5B%5D"), 400);
+});

@@ -115,6 +115,9 @@ export function table(text: string): string {
   if (text === "lockstep") {
     throw new Error('a table may not be called "lockstep": the store keeps its own keys there');
   }
+  if (text === "." || text === "..") {
+    throw new Error(`a table may not be called "${text}": no URL could name it`);
+  }
   return name(text);
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { printable } from "../../base/log.ts";
+import { masked } from "../../base/masked.ts";
 import type { TypedOption } from "../options/typed_options.ts";
 
 /** Names of query parameters and headers that usually hold a secret. */
@@ -35,7 +36,9 @@ export function secretNotes(given: readonly TypedOption[], environmentFile: stri
     notes.push(
       `# A secret is in --${name}, so it is left out here: put this line into`,
       `# ${environmentFile}, with the secret in the place of …`,
-      `#   LOCKSTEP_${name.toUpperCase()}=${line.length > 1 ? several(line) : line.join("")}`,
+      `#   LOCKSTEP_${name.toUpperCase().replaceAll("-", "_")}=${
+        line.length > 1 ? several(line) : line.join("")
+      }`,
     );
   }
   return { kept, notes };
@@ -63,6 +66,12 @@ const SECRETIVE: readonly Secretive[] = [
     hidden: (value) => `${headerName(value)}: …`,
     // systemd reads a quoted value over several lines; each stays a comment here.
     several: (values) => `"${values.join("\n#   ")}"`,
+  },
+  {
+    name: "on-change",
+    isSecret: (value) => masked(value) !== value,
+    hidden: masked,
+    several: (values) => values.at(-1) ?? "",
   },
 ];
 

@@ -5,6 +5,8 @@
  */
 
 import { resolve } from "node:path";
+import type { Endpoint } from "../../origin/endpoint.ts";
+import { readHeaderFile } from "../../origin/headers.ts";
 import { LockstepError } from "../../protocol/errors.ts";
 import type { HookSettings } from "./hooks.ts";
 import type { ReplicatorOptions } from "../options.ts";
@@ -22,15 +24,33 @@ const TABLE = "{table}";
  * table's
  */
 export function hooksOf(
-  options: Pick<ReplicatorOptions, "onChange" | "onChangeWaitMs" | "write">,
+  options:
+    & Pick<ReplicatorOptions, "onChange" | "onChangeWaitMs" | "write">
+    & Pick<ReplicatorOptions, "headers" | "headerFile">,
   tables: readonly string[],
+  endpoints: readonly Endpoint[] = [],
 ): (table: string) => HookSettings {
   const files = filesOf(options.write, tables);
   return (table) => ({
     command: options.onChange ?? null,
     file: files.get(table) ?? null,
     waitMs: options.onChangeWaitMs ?? WAIT_MS,
+    secrets: () => secretsOf(options, endpoints),
   });
+}
+
+/** Characters that a secret has at least: a shorter value may be anything. */
+const LEAST_SECRET = 4;
+
+/** What the origin is told and nobody else shall know. */
+async function secretsOf(
+  { headers = [], headerFile }: Pick<ReplicatorOptions, "headers" | "headerFile">,
+  endpoints: readonly Endpoint[],
+): Promise<string[]> {
+  const filed = headerFile === undefined ? [] : await readHeaderFile(headerFile).catch(() => []);
+  const values = [...headers, ...filed].flatMap(([, value]) => [value, value.replace(/^\w+ /, "")]);
+  return [...values, ...endpoints.flatMap((endpoint) => endpoint.secrets())]
+    .filter((value) => value.length >= LEAST_SECRET);
 }
 
 function filesOf(

@@ -11,7 +11,9 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
+import { masked } from "../../base/masked.ts";
 import { Signal } from "../../base/signal.ts";
 import { logger } from "../../base/log.ts";
 import { messageOf } from "../../protocol/errors.ts";
@@ -35,6 +37,8 @@ export interface HookSettings {
   readonly file: string | null;
   /** Changes within so long are told together. */
   readonly waitMs: number;
+  /** Values that a command shall not find in its environment. */
+  readonly secrets: () => Promise<readonly string[]>;
 }
 
 /** The table, as its consumers see it. */
@@ -64,6 +68,7 @@ interface Consumer {
 export class Hooks {
   readonly #host: HookHost;
   readonly #waitMs: number;
+  readonly #secrets: HookSettings["secrets"];
   /** In the order in which they run. */
   readonly #consumers: Consumer[] = [];
   readonly #keys = new ChangedKeys();
@@ -80,6 +85,7 @@ export class Hooks {
     const { file, command } = settings;
     this.#host = host;
     this.#waitMs = settings.waitMs;
+    this.#secrets = settings.secrets;
     this.#wantsKeys = command !== null;
     if (file !== null) {
       this.#add("write", file, (signal) => writeTable(host.reader, file, signal));
@@ -137,7 +143,7 @@ export class Hooks {
     const iso = (ms: number | null) => ms === null ? null : new Date(ms).toISOString();
     return this.#consumers.map((consumer) => ({
       name: consumer.name,
-      target: consumer.target,
+      target: consumer.name === "write" ? consumer.target : masked(consumer.target),
       lastSuccess: iso(consumer.lastSuccess),
       lastFailure: iso(consumer.lastFailure),
       error: consumer.error,
@@ -152,7 +158,7 @@ export class Hooks {
 
   async #load(consumer: Consumer): Promise<void> {
     const mark = await this.#host.hookMark(consumer.name);
-    const isSame = mark?.target === consumer.target;
+    const isSame = mark?.target === markedTarget(consumer);
     if (consumer.name === "on-change") {
       // An empty table is nothing to tell.
       consumer.told = isSame ? mark.changes : 0;
@@ -234,7 +240,7 @@ export class Hooks {
     consumer.told = changes;
     consumer.error = null;
     consumer.lastSuccess = clock.now();
-    const mark: HookMark = { target: consumer.target, changes, time: consumer.lastSuccess };
+    const mark: HookMark = { target: markedTarget(consumer), changes, time: consumer.lastSuccess };
     await this.#host.saveHookMark(consumer.name, mark).catch((error: unknown) => {
       // It runs once more after a restart, then.
       log.debug("{table}: {error}", { table, error: messageOf(error) });
@@ -246,9 +252,17 @@ export class Hooks {
     const { table, clock } = this.#host;
     const taken = this.#keys.take();
     const env = { LOCKSTEP_TABLE: table, ...(file === null ? {} : { LOCKSTEP_FILE: file }) };
-    const error = await runCommand({ command, input: taken.text(table), env, clock, signal });
+    const error = await runCommand({
+      ...{ command, input: taken.text(table), env, clock, signal },
+      secrets: await this.#secrets(),
+    });
     if (error === null) return;
     this.#keys.restore(taken);
     throw new Error(error);
   }
+}
+
+/** A target as the store knows it: of a command, which may hold a secret, the digest. */
+function markedTarget({ name, target }: Consumer): string {
+  return name === "write" ? target : createHash("sha256").update(target).digest("hex");
 }

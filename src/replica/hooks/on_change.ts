@@ -1,7 +1,7 @@
 /**
  * The command of `--on-change`: what it is told, and how it is run.
  *
- * It is run by `sh -c`, its output goes to standard error, and on standard input it gets one line
+ * It is run by `/bin/sh -c`, without this program's own settings and secrets in its environment, its output goes to standard error, and on standard input it gets one line
  * of JSON for each key that has changed since its last success:
  *
  * ```text
@@ -89,10 +89,15 @@ export interface CommandRun {
   readonly command: string;
   readonly input: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Values that the command shall not find in its environment. */
+  readonly secrets: readonly string[];
   readonly clock: Clock;
   /** Ends the command: SIGTERM, and a second later SIGKILL. */
   readonly signal: AbortSignal;
 }
+
+/** By its path: what PATH names first may be anybody's. */
+const SHELL = "/bin/sh";
 
 /**
  * The command runs in a process group of its own, so that everything it has started ends with it:
@@ -101,15 +106,51 @@ export interface CommandRun {
 const SCRIPT = `exec 3<&0
 trap 'kill -9 0' HUP
 trap 'trap "" TERM; kill 0; wait' TERM
-sh -c "$1" <&3 >&2 3<&- &
+command=$1
+shift
+for name do unset "$name"; done
+${SHELL} -c "$command" <&3 >&2 3<&- &
 wait $!`;
+
+/** Variables for this program, its runtime and systemd: none of a command's business. */
+const OWN =
+  /^(LOCKSTEP_(?!(TABLE|FILE)$)|DENO_|OTEL_|NOTIFY_SOCKET$|WATCHDOG_|CREDENTIALS_DIRECTORY$)/;
+
+/** A secret of so many characters is no part of anything else by chance. */
+const LONG_SECRET = 12;
+
+/** The names of the variables that a command doesn't get. */
+export function hiddenVariables(
+  variables: Readonly<Record<string, string>>,
+  secrets: readonly string[],
+): string[] {
+  const holds = (value: string) =>
+    secrets.some((secret) =>
+      value === secret || (secret.length >= LONG_SECRET && value.includes(secret))
+    );
+  return Object.entries(variables)
+    .filter(([name, value]) => OWN.test(name) || holds(value))
+    .map(([name]) => name)
+    // Others the shell doesn't pass on.
+    .filter((name) => /^[A-Za-z_]\w*$/.test(name));
+}
+
+/** Without permission to look, a library's user has seen to it. */
+function environment(): Record<string, string> {
+  try {
+    return Deno.env.toObject();
+  } catch {
+    return {};
+  }
+}
 
 /** Runs a command to its end. Returns what went wrong, or null. */
 export async function runCommand(run: CommandRun): Promise<string | null> {
   let child: Deno.ChildProcess;
   try {
-    child = new Deno.Command("sh", {
-      args: ["-c", SCRIPT, "sh", run.command],
+    const hidden = hiddenVariables(environment(), run.secrets);
+    child = new Deno.Command(SHELL, {
+      args: ["-c", SCRIPT, "sh", run.command, ...hidden],
       env: { ...run.env },
       stdin: "piped",
       stdout: "inherit",
