@@ -28,12 +28,24 @@ type Step =
   | { readonly do: "forget"; readonly id: number }
   | { readonly do: "late"; readonly by: number }
   | { readonly do: "wait"; readonly ms: number }
-  | { readonly do: "tick" | "cut" | "end" | "restart" | "resync" | "fail" | "live" };
+  | {
+    readonly do:
+      | "tick"
+      | "cut"
+      | "end"
+      | "restart"
+      | "resync"
+      | "fail"
+      | "live"
+      | "back up"
+      | "restore";
+  };
 
 /** Few ids, so that they meet; some of them are those of a burst's first rows. */
 const id = fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 100, max: 103 }));
-const plain = (name: "tick" | "cut" | "end" | "restart" | "resync" | "fail" | "live") =>
-  fc.constant<Step>({ do: name });
+const plain = (
+  name: "tick" | "cut" | "end" | "restart" | "resync" | "fail" | "live" | "back up" | "restore",
+) => fc.constant<Step>({ do: name });
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -59,6 +71,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: plain("end") },
   { weight: 1, arbitrary: plain("restart") },
   { weight: 1, arbitrary: plain("resync") },
+  { weight: 1, arbitrary: plain("back up") },
+  { weight: 1, arbitrary: plain("restore") },
   { weight: 1, arbitrary: plain("fail") },
 );
 
@@ -94,6 +108,7 @@ async function play(
   let replica: TestReplica | null = await startReplica(origin.url, options);
   let made = 0;
   let mustResync = false;
+  let backup = table.snapshot();
   try {
     for (const step of steps) {
       switch (step.do) {
@@ -139,6 +154,14 @@ async function play(
           break;
         case "resync":
           replica.replica.requestResync("the model wants it");
+          break;
+        case "back up":
+          backup = table.snapshot();
+          break;
+        case "restore":
+          // Of no backup at all it is wiped; in mid-resync or not.
+          table.restore(backup);
+          mustResync = true;
           break;
         case "fail":
           fail = true;
