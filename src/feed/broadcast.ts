@@ -17,7 +17,7 @@ import type { BoundedStream } from "../stream/bounded_stream.ts";
 import type { ChangePlace } from "../store/change_index/entry.ts";
 import { backlog } from "./backlog.ts";
 import type { FeedTable } from "./host.ts";
-import { beat, BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
+import { type Bytes, encodeLines, lineOf } from "./lines.ts";
 
 const log = logger("feed");
 
@@ -151,17 +151,11 @@ export class Broadcast {
     this.#unannounced = this.#table.index?.unannounced ?? 0;
     this.#version = this.#table.index?.version ?? 0;
     this.#letGo();
-    const beating = new AbortController();
     const unsubscribe = this.#table.subscribe((event) => this.#committed(event));
     const ignore = this.#table.onProgress(() => this.#flush());
-    const push = () => {
-      for (const { stream } of [...this.#members]) stream.push(BLANK);
-    };
-    void beat(push, this.#clock, beating.signal);
     this.#stop = () => {
       unsubscribe();
       ignore();
-      beating.abort();
     };
   }
 

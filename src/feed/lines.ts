@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
 import { stringifyJson } from "../protocol/json_text.ts";
 import type { JsonObject } from "../protocol/record.ts";
 
@@ -28,14 +27,3 @@ export function encodeLines(text: string): Bytes {
  * `lockstep-head` has been sent.
  */
 export const BLANK: Bytes = encoder.encode("\n");
-
-/** Between two signs of life, in milliseconds. */
-const HEARTBEAT_MS = 15_000;
-
-/** Calls at every heartbeat, until the signal aborts. */
-export async function beat(push: () => void, clock: Clock, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await clock.sleep(HEARTBEAT_MS, signal).catch(() => {});
-    if (!signal.aborted) push();
-  }
-}

@@ -5,7 +5,12 @@
  * | --- | --- |
  * | `lockstep-head` | everything up to this order is sent before the first blank line; empty for an empty table, missing while the copy is not complete |
  * | `lockstep-order-type` | how the orders compare: `number`, `time` or `text`; a follower goes by it |
+ * | `lockstep-age` | age of this copy in seconds: since the origin's last word, as far as it is known here (`unknown` where there was none) |
  * | `lockstep-generation` | another one than before: what was asked for can't tell all that has changed; a follower starts over from 0, and sends the new one back with its requests |
+ *
+ * A reader that asks with `lockstep-beat: SECONDS`, or `?beat=SECONDS` (1 to 15), gets a blank line as
+ * often, whose length tells the age; see `protocol/beat.ts`. There are none while the origin is not
+ * in touch.
  *
  * @module
  */
@@ -21,6 +26,7 @@ import {
 } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
 import type { FeedHost, FeedTable } from "./host.ts";
+import { beatWish } from "./beats.ts";
 import { type FeedAnswer, TableFeed } from "./table_feed.ts";
 
 /** Answers that stay open at the same time, for all tables. */
@@ -103,7 +109,9 @@ export class Feeds {
       void head.body.cancel();
       return new Response(null, { headers: headersOf(head, table) });
     }
-    const answer = finite ? feed.finite(since) : feed.endless(since);
+    const answer = finite
+      ? feed.finite(since)
+      : feed.endless(since, beatWish(c.req.query("beat") ?? c.req.header("lockstep-beat")));
     const headers = headersOf(answer, table);
     if (!finite || !acceptsGzip(c.req.header("accept-encoding"))) {
       return new Response(answer.body, { headers });
@@ -117,13 +125,14 @@ export class Feeds {
 const RETRY = { "retry-after": "1" };
 
 function headersOf(
-  { head, generation }: FeedAnswer,
+  { head, generation, ageMs }: FeedAnswer,
   { orders }: FeedTable,
 ): Record<string, string> {
   const headers: Record<string, string> = {
     "content-type": "application/x-ndjson",
     "cache-control": "no-store",
     "lockstep-generation": generation,
+    "lockstep-age": ageMs === null ? "unknown" : (ageMs / 1000).toFixed(3),
     vary: "accept-encoding",
     // Tells nginx not to gather rows.
     "x-accel-buffering": "no",

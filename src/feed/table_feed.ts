@@ -13,7 +13,8 @@ import type { ChangeEntry, ChangePlace } from "../store/change_index/entry.ts";
 import { lookUpChanges } from "../store/change_index/resolve_rows.ts";
 import { backlog } from "./backlog.ts";
 import type { FeedTable } from "./host.ts";
-import { beat, BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
+import { Beats, type BeatWish, beatWish } from "./beats.ts";
+import { BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
 import { Broadcast, type Subscription } from "./broadcast.ts";
 
 const log = logger("feed");
@@ -36,12 +37,15 @@ export interface FeedAnswer {
   /** The text for `lockstep-head`; null where the end is not known yet. */
   readonly head: Order | "" | null;
   readonly generation: string;
+  /** Milliseconds since the origin's last word, as far as this copy knows; null for never. */
+  readonly ageMs: number | null;
 }
 
 export class TableFeed {
   readonly #table: FeedTable;
   readonly #clock: Clock;
   readonly #pump: Broadcast;
+  readonly #beats: Beats;
   /** Readers of answers that stay open. */
   readonly #streams = new Set<BoundedStream>();
   /** Those who were not told where the end is. */
@@ -52,6 +56,7 @@ export class TableFeed {
     this.#table = table;
     this.#clock = clock;
     this.#pump = new Broadcast(table, clock);
+    this.#beats = new Beats(() => table.feedState(), clock);
   }
 
   /** Answers that are open. */
@@ -70,7 +75,10 @@ export class TableFeed {
     if (!index.complete) {
       return { status: 503, reason: "the change index is being made: ask again in a while" };
     }
-    const { cursor, live } = this.#table.feedState();
+    const { cursor, live, isExpired } = this.#table.feedState();
+    if (isExpired) {
+      return { status: 503, reason: "this copy has expired (--expire): ask again in a while" };
+    }
     if (!live && (finite || cursor === null)) {
       return { status: 503, reason: "this copy is not complete yet: ask again in a while" };
     }
@@ -87,7 +95,7 @@ export class TableFeed {
 
   /** An answer that ends with what there is now. */
   finite(since: Order | null): FeedAnswer {
-    const { cursor } = this.#table.feedState();
+    const { cursor, ageMs } = this.#table.feedState();
     const chunks = cursor === null ? null : backlog(this.#table, {
       from: since === null ? null : { order: since, key: null },
       to: cursor,
@@ -104,12 +112,12 @@ export class TableFeed {
       },
       cancel: async () => void await chunks?.return(undefined),
     }, { highWaterMark: 0 });
-    return { body, head: cursor ?? "", generation: this.#table.index?.generation ?? "" };
+    return { body, head: cursor ?? "", generation: this.#table.index?.generation ?? "", ageMs };
   }
 
   /** An answer that goes on. */
-  endless(since: Order | null): FeedAnswer {
-    const { cursor, live, originHead } = this.#table.feedState();
+  endless(since: Order | null, beat: BeatWish = beatWish(undefined)): FeedAnswer {
+    const { cursor, live, originHead, ageMs } = this.#table.feedState();
     const stream = new BoundedStream({
       limitBytes: QUEUE_BYTES,
       stallMs: STALL_MS,
@@ -121,7 +129,7 @@ export class TableFeed {
     if (head === null) this.#headless.add(stream);
     this.#ignore ??= this.#table.onProgress(() => this.#look());
     stream.over.addEventListener("abort", () => this.#forget(stream), { once: true });
-    void this.#serve(stream, since).catch((error: unknown) => {
+    void this.#serve(stream, since, beat).catch((error: unknown) => {
       // Where the reader has gone, so has what it was reading.
       if (stream.open) {
         log.warn("{table}: the feed can't be read: {error}", {
@@ -131,7 +139,7 @@ export class TableFeed {
       }
       stream.cut("the store could not be read");
     });
-    return { body: stream.body, head, generation: this.#table.index?.generation ?? "" };
+    return { body: stream.body, head, generation: this.#table.index?.generation ?? "", ageMs };
   }
 
   /** Cuts off all readers. */
@@ -153,7 +161,7 @@ export class TableFeed {
     for (const stream of [...this.#headless]) stream.cut("this copy is complete now: ask again");
   }
 
-  async #serve(stream: BoundedStream, since: Order | null): Promise<void> {
+  async #serve(stream: BoundedStream, since: Order | null, beat: BeatWish): Promise<void> {
     const { index } = this.#table;
     if (index === null) return;
     const { generation } = index;
@@ -172,6 +180,8 @@ export class TableFeed {
       if (isFirst) {
         isFirst = false;
         if (live) stream.push(BLANK);
+        // Not before: the first blank line ends the backlog.
+        this.#beats.add(stream, beat);
       }
       const membership = await this.#join(stream, cursor);
       if (index.generation !== generation) return stream.cut("the table was resynced: ask again");
@@ -214,7 +224,6 @@ export class TableFeed {
     waiting.signal.addEventListener("abort", ignore, { once: true });
     stream.over.addEventListener("abort", look, { signal: waiting.signal });
     void this.#pump.read().then(look);
-    void beat(() => stream.push(BLANK), this.#clock, waiting.signal);
     return promise;
   }
 

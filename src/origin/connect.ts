@@ -31,6 +31,8 @@ export interface ConnectOptions {
   readonly idleTimeoutMs?: number;
   /** Request headers (`--header`), for the endpoint's own scheme, host and port only. */
   readonly headers?: readonly Header[];
+  /** Signs of life that tell its copy's age are wanted so often of an origin that is a feed, in seconds. */
+  readonly beatSeconds?: number;
   /** The generation of the origin's feed that the cursor is of; null where none is known. */
   readonly generation?: string | null;
   /** A file of request headers (`--header-file`), read at every call; they win over `headers`. */
@@ -52,6 +54,11 @@ export interface Answer {
   readonly body: ReadableStream<Uint8Array> | null;
   /** `lockstep-head`: the origin's own cursor at the time of the request, as text. */
   readonly head: string | null;
+  /**
+   * `lockstep-age`: how old the copy is that answers, in milliseconds, `Infinity` where it doesn't
+   * know; null where the origin is no copy.
+   */
+  readonly ageMs: number | null;
   /** `lockstep-generation`: changes when the origin's data was begun anew. */
   readonly generation: string | null;
   /** `lockstep-order-type`: how a feed's orders compare; null where it doesn't tell. */
@@ -147,6 +154,7 @@ async function ask(
   const trusted = new Headers(strangers);
   const authorization = endpoint.authorization();
   if (authorization !== null) trusted.set("authorization", authorization);
+  if (options.beatSeconds !== undefined) trusted.set("lockstep-beat", `${options.beatSeconds}`);
   if (options.generation) trusted.set("lockstep-generation", options.generation);
   overlay(trusted, checkHeaders(options.headers ?? []));
   if (options.headerFile !== undefined) overlay(trusted, await readHeaderFile(options.headerFile));
@@ -195,6 +203,7 @@ function answerOf(
     status: response.status,
     body,
     head: headers.get("lockstep-head"),
+    ageMs: ageOf(headers.get("lockstep-age")),
     generation: headers.get("lockstep-generation"),
     orderType: isOrderType(orderType) ? orderType : null,
     contentType,
@@ -204,6 +213,13 @@ function answerOf(
     validators,
     url: printable,
   };
+}
+
+/** Milliseconds of a `lockstep-age` header; null where there is none. */
+function ageOf(text: string | null): number | null {
+  if (text === null) return null;
+  const seconds = /^\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : Infinity;
+  return seconds * 1000;
 }
 
 /** The work's outcome, or `late()` after `ms`, or the signal's reason: whichever comes first. */

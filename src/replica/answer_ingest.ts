@@ -109,7 +109,7 @@ export class AnswerIngest {
     const { options, name, clock } = this.#parts.config;
     const { journal, table } = this.#parts;
     const { metrics } = journal;
-    const ending = new TrackedBody(body);
+    const ending = new TrackedBody(body, (chunk) => journal.lastWord.heard(chunk));
     const reader = new RowReader({
       shape: table.shape,
       orders: table.orders,

@@ -16,4 +16,10 @@ export interface FeedState {
   readonly live: boolean;
   /** The origin's own head while the table catches up with it; null where it doesn't tell. */
   readonly originHead: Order | null;
+  /** Milliseconds since the origin's last word; null for never. */
+  readonly ageMs: number | null;
+  /** Whether the origin is in touch: a copy of this one may count on it. */
+  readonly isFresh: boolean;
+  /** Whether the copy is too old to be read (`--expire`). */
+  readonly isExpired: boolean;
 }

@@ -20,6 +20,7 @@ import {
 import { LockstepError } from "../protocol/errors.ts";
 import { storeFault } from "../store/kv/store_error.ts";
 import { AnswerIngest, type TableParts } from "./answer_ingest.ts";
+import { beatSeconds } from "./last_word.ts";
 import { AnswerStats } from "./answer_stats.ts";
 
 /** The origin's head; null where it says none, or none that can be read. */
@@ -138,6 +139,7 @@ export class Loop implements Disposable {
     const answer = await connect(endpoint, from, options, clock, stop);
     journal.metrics.connections++;
     this.#backoff.answered();
+    journal.lastWord.answered(answer.ageMs);
     journal.contact();
     journal.enter("answered");
     const { orders } = table;
@@ -219,6 +221,7 @@ export class Loop implements Disposable {
     return {
       client: this.#client,
       generation: table.meta.generation ?? null,
+      beatSeconds: beatSeconds(config.options.maxStalenessMs),
       ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
       ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
       ...(headers === undefined ? {} : { headers }),

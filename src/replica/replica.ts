@@ -40,6 +40,12 @@ import type { Sample, TableStatus } from "./status.ts";
 /** A commit that takes so long hangs. */
 const STUCK_MS = 60_000;
 
+/**
+ * An origin that was silent for so long is not in touch: three of a feed's signs of life, and no
+ * longer than the idle time-out.
+ */
+const FRESH_MS = 45_000;
+
 /** Rows that the cursor doesn't cover yet are waited for so long by those who ask for changes. */
 const COVER_MS = 2_000;
 
@@ -313,7 +319,11 @@ export class Replica {
   feedState(): FeedState {
     const { cursor, meta } = this.#open;
     const originHead = meta.resync === null ? this.#loop.reading?.asked.head ?? null : null;
-    return { cursor, high: meta.high, live: this.#journal.isLive, originHead };
+    const { isLive: live, trouble, ageMs } = this.#journal;
+    const { expireMs, pollMs = 0 } = this.#config.options;
+    const isFresh = trouble === null && ageMs !== null && ageMs <= Math.max(FRESH_MS, 2 * pollMs);
+    const isExpired = expireMs !== undefined && (ageMs ?? Infinity) > expireMs;
+    return { cursor, high: meta.high, live, originHead, ageMs, isFresh, isExpired };
   }
 
   /**

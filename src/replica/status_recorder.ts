@@ -5,7 +5,6 @@
  * @module
  */
 
-import { ageMs, type Instant, instant, instantOf, timeOf } from "../base/age.ts";
 import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { orderTime } from "../protocol/cursor.ts";
@@ -17,6 +16,7 @@ import type { Table } from "../store/table/table.ts";
 import type { CommitListeners } from "./listeners.ts";
 import type { TableMetrics } from "./metrics.ts";
 import type { AnswerStats } from "./answer_stats.ts";
+import { LastWord } from "./last_word.ts";
 import { isLive, type StateEvent, transition } from "./state.ts";
 import type { StateName } from "./status.ts";
 
@@ -24,6 +24,8 @@ const log = logger("replica");
 
 export class StatusRecorder {
   readonly metrics: TableMetrics;
+  /** When the origin was last heard of. */
+  readonly lastWord: LastWord;
   /** Who is told of commits, from an answer and from a sweep alike. */
   readonly observer: WindowCommitObserver;
   readonly #table: Table;
@@ -34,7 +36,6 @@ export class StatusRecorder {
   #trouble: LockstepError | null = null;
   /** When the next attempt is due, while waiting; milliseconds since the Unix epoch. */
   nextAttempt: number | null = null;
-  #contact: Instant | null;
   #lagMs: number | null = null;
   #warnings: readonly string[] = [];
   /** Answers in a row that held nothing but rows of the cursor's own order. */
@@ -46,8 +47,7 @@ export class StatusRecorder {
     this.#audience = audience;
     this.#clock = table.clock;
     this.#stateSince = table.clock.now();
-    const { lastContact } = table.meta;
-    this.#contact = lastContact === null ? null : instantOf(lastContact, table.clock);
+    this.lastWord = new LastWord(table.meta.lastContact, table.clock);
     this.observer = {
       counted: (outcome, records) => metrics.counted(outcome, records),
       committed: (event) => this.#committed(event),
@@ -77,12 +77,12 @@ export class StatusRecorder {
 
   /** The origin's last sign of life; milliseconds since the Unix epoch, null for none. */
   get lastContact(): number | null {
-    return this.#contact === null ? null : timeOf(this.#contact, this.#clock);
+    return this.lastWord.time;
   }
 
   /** Milliseconds since then; null for never. */
   get ageMs(): number | null {
-    return this.#contact === null ? null : ageMs(this.#contact, this.#clock);
+    return this.lastWord.ageMs;
   }
 
   /** From the last live record's order, where it is a time, to its commit; null when unknown. */
@@ -147,7 +147,7 @@ export class StatusRecorder {
 
   /** The origin gave a sign of life. */
   contact(): void {
-    this.#contact = instant(this.#clock);
+    this.lastWord.contact();
   }
 
   /** An answer came to its end: what was odd about it. */

@@ -19,13 +19,17 @@ export class TrackedBody {
   /** Whether the body had a bracket of its own at its end: it is whole, however it was sent. */
   endIsProved = false;
 
-  constructor(body: ReadableStream<Uint8Array>) {
+  /** @param heard told of every chunk before it is passed on */
+  constructor(body: ReadableStream<Uint8Array>, heard: (chunk: Uint8Array) => void = () => {}) {
     const reader = body.getReader();
     this.readable = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         try {
           const { done, value } = await reader.read();
-          if (!done) return controller.enqueue(value);
+          if (!done) {
+            heard(value);
+            return controller.enqueue(value);
+          }
         } catch (error) {
           // What has come so far is complete records: they are kept.
           this.error = error;

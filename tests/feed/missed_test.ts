@@ -119,7 +119,15 @@ Deno.test("rows let go in several windows are all read back, as the cursor cover
     orders: new TableOrders(),
     index,
     kv,
-    feedState: () => ({ cursor, high: 1009, live: true, originHead: null }),
+    feedState: () => ({
+      cursor,
+      high: 1009,
+      live: true,
+      originHead: null,
+      ageMs: 0,
+      isFresh: true,
+      isExpired: false,
+    }),
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

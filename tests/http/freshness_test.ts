@@ -91,6 +91,7 @@ Deno.test("a copy older than --expire is refused to readers until its origin is 
     "/tables/servers",
     "/tables/servers/records",
     "/tables/servers/records/1",
+    "/feed/servers/0?finite=1",
   ];
   for (const path of reads) assert.equal((await http.get(path))[0], 200, path);
   clock.stepWall(HOUR_MS + 1000);
