@@ -115,6 +115,13 @@ export const COMMANDS = {
     arguments: [{ metavar: "URL", about: "The endpoint, as `--url` takes it." }],
     options: ["json", "seconds", ...DOCTOR_OPTIONS],
   },
+  drop: {
+    brief: "Remove a table.",
+    about: "Removes a table's rows and everything beside them, while no process writes it and it " +
+      "is not on hold, and says how the file gives its space back.",
+    arguments: [TABLE],
+    options: ["kv", "kvTokenFile"],
+  },
   unit: {
     brief: "Print a systemd unit.",
     about: "Prints a systemd unit that runs the program with the options given.",

@@ -72,6 +72,8 @@ async function run(words: Words, settled: Settled, args: readonly string[]): Pro
         .requestCommand(values, table, words.command);
     case "doctor":
       return await (await import("./commands/doctor.ts")).doctorCommand(settled, table, args);
+    case "drop":
+      return await (await import("./commands/drop.ts")).dropCommand(values, table);
     case "unit":
       return await (await import("./commands/unit.ts")).unitCommand(settled, args);
     case "man":

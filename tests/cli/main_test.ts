@@ -303,6 +303,47 @@ Deno.test("resync and approve are told to the running process, or left for the n
   assert.match(next.stderr, /resynced/, "also one that is over before its first beat");
 });
 
+Deno.test("hold outlives restarts, release ends it, and both are in the history", async () => {
+  await using origin = startTestOrigin({ rows: ROWS, finite: true });
+  await using folder = await TempFolder.create();
+  const args = ["--url", origin.url, "--once", "--no-status"];
+  assert.equal((await run(args, folder.path)).code, 0);
+  assert.equal((await run(["hold", "servers"], folder.path)).code, 0);
+  for (const _ of [1, 2]) {
+    const held = await run(args, folder.path);
+    assert.deepEqual([held.code, /on hold since/.test(held.stderr)], [1, true], held.stderr);
+  }
+  assert.match((await run(["status"], folder.path)).stdout, /on hold +since/);
+  const refused = await run(["drop", "servers"], folder.path);
+  assert.deepEqual([refused.code, /release it first/.test(refused.stderr)], [1, true]);
+  assert.equal((await run(["release", "servers"], folder.path)).code, 0);
+  assert.equal((await run(args, folder.path)).code, 0);
+  const { stdout } = await run(["history", "servers"], folder.path);
+  assert.match(stdout, /release: commits go on\n[^\n]*hold: stopped by a person\n/);
+});
+
+Deno.test("drop removes a table, everything beside it, and no other", async () => {
+  await using origin = startTestOrigin({ rows: ROWS, finite: true });
+  await using folder = await TempFolder.create();
+  const args = (
+    table: string,
+  ) => ["--url", origin.url, "--table", table, "--once", "--no-status", "--feed"];
+  assert.equal((await run(args("servers"), folder.path)).code, 0);
+  assert.equal((await run(args("serve"), folder.path)).code, 0);
+  const gone = await run(["drop", "servers"], folder.path);
+  assert.equal(gone.code, 0, gone.stderr);
+  assert.match(gone.stderr, /VACUUM/);
+  {
+    using kv = await Deno.openKv(`${folder.path}/state`);
+    const keys = (await Array.fromAsync(kv.list({ prefix: [] }))).map(({ key }) => key);
+    assert.deepEqual(keys.filter((key) => key.includes("servers")), []);
+    assert.ok(keys.some((key) => key[0] === "serve"));
+    assert.ok(keys.some((key) => key[1] === "serve" && key[2] === "cursor"));
+  }
+  assert.equal((await run(["drop", "servers"], folder.path)).code, 1);
+  assert.equal((await run(args("servers"), folder.path)).code, 0, "it is filled anew");
+});
+
 Deno.test("unit and man print to stdout and touch nothing", async () => {
   await using folder = await TempFolder.create();
   const unit = await run(["unit", "--url", "http://h/servers", "--feed"], folder.path);

@@ -82,6 +82,11 @@ export function rowPrefix(table: string): Deno.KvKey {
   return [table];
 }
 
+/** Everything of a table beside its rows. */
+export function besidePrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table];
+}
+
 export function cursorKey(table: string): Deno.KvKey {
   return [SYSTEM, table, "cursor"];
 }
@@ -136,6 +141,11 @@ export function partEntryKey(table: string, version: string): Deno.KvKey {
 
 export function partEntryPrefix(table: string): Deno.KvKey {
   return [SYSTEM, table, "part", "version"];
+}
+
+/** Who may write a table, and the sign of its life. */
+export function leasePrefix(table: string): Deno.KvKey {
+  return [SYSTEM, table, "lease"];
 }
 
 export function leaseKey(table: string): Deno.KvKey {

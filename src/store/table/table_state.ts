@@ -268,6 +268,13 @@ export function ofGeneration(state: TableMeta, generation: string | null): Table
   return { ...state, generation };
 }
 
+/** The table is being removed: what a crash leaves of it is of use to a resync only. */
+export function dropped(state: TableMeta): TableMeta {
+  const reason = "the table was being removed";
+  const resync: ResyncMark = { phase: "wanted", reason, cuts: 0, chain: 1, allowed: state.rows };
+  return { ...state, cursor: null, floor: null, exact: false, resync };
+}
+
 /** A resync is in another of its states; a chain that has brought nothing leaves the cursor be. */
 export function resyncMoved(state: TableMeta, resync: ResyncMark | null): TableMeta {
   return { ...state, resync, cursor: countingCursor(state, state.cursor) };

@@ -64,6 +64,7 @@ const transitions: Record<
   contacted: (state, order) => states.contacted(state, order),
   completed: (state) => states.completed(state),
   ofGeneration: (state, _order, flag) => states.ofGeneration(state, flag ? "g" : null),
+  dropped: (state) => states.dropped(state),
   resyncMoved: (state, _order, flag) => states.resyncMoved(state, flag ? WANTED : null),
   resyncBegan: (state) =>
     states.resyncBegan(state, { ...READING, before: state.cursor }, "generation"),
@@ -75,7 +76,7 @@ const transitions: Record<
 };
 
 /** What may take the cursor back. */
-const BACK = ["heldBack", "resyncMoved", "resyncBegan", "resyncSized", "recovered"];
+const BACK = ["dropped", "heldBack", "resyncMoved", "resyncBegan", "resyncSized", "recovered"];
 
 Deno.test("no transition takes the cursor above what was written, and few take it back", () => {
   const names = Object.keys(transitions) as (keyof typeof transitions)[];
