@@ -7,7 +7,9 @@
  * @module
  */
 
+import { type FileHandle, open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { followOwnLinks } from "../../base/owned_path.ts";
 import { messageOf } from "../../protocol/errors.ts";
 import { stringifyJson } from "../../protocol/json_text.ts";
 import type { TableReader } from "../../store/read/table_reader.ts";
@@ -25,13 +27,13 @@ function besides(path: string): string {
 
 /** What is at the path; a symbolic link is followed, so that it stays a link. */
 async function lookAt(path: string): Promise<{ path: string; info: Deno.FileInfo | null }> {
+  const real = Deno.build.os === "windows" ? path : await followOwnLinks(path);
   try {
-    const real = await Deno.realPath(path);
-    const info = await Deno.stat(real);
+    const info = await Deno.lstat(real);
     if (!info.isFile) throw new Error(`${path} is there and is no regular file`);
     return { path: real, info };
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { path, info: null };
+    if (error instanceof Deno.errors.NotFound) return { path: real, info: null };
     throw error;
   }
 }
@@ -89,9 +91,9 @@ async function fill(
   isArray: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const mode = old === null ? NEW_MODE : 0o600;
-  using file = await Deno.open(path, { write: true, createNew: true, mode });
-  if (old !== null) await takeAfter(path, old);
+  // All of it by the descriptor: the name may be somebody else's by now, where the folder is.
+  await using file = await open(path, "wx", old === null ? NEW_MODE : 0o600);
+  if (old !== null) await takeAfter(file, old);
   const encoder = new TextEncoder();
   let text = isArray ? "[" : "";
   let isFirst = true;
@@ -111,19 +113,20 @@ async function fill(
   await file.sync();
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  while (bytes.length > 0) bytes = bytes.subarray(await file.write(bytes));
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) {
+    const { bytesWritten } = await file.write(rest, 0, rest.length);
+    rest = rest.subarray(bytesWritten);
+  }
 }
 
 /** Gives the file another one's owner and mode, as far as we may. */
-async function takeAfter(path: string, { mode, uid, gid }: Deno.FileInfo): Promise<void> {
-  if (Deno.build.os === "windows" || mode === null) return;
-  const own = await Deno.stat(path);
-  if (own.uid !== uid || own.gid !== gid) {
-    // Only root may give files away: for everybody else the new file is their own.
-    await Deno.chown(path, uid, gid).catch(() => {});
-  }
-  await Deno.chmod(path, mode & 0o777);
+async function takeAfter(file: FileHandle, { mode, uid, gid }: Deno.FileInfo): Promise<void> {
+  if (Deno.build.os === "windows" || mode === null || uid === null || gid === null) return;
+  const own = await file.stat();
+  // Only root may give files away: for everybody else the new file is their own.
+  if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid).catch(() => {});
+  await file.chmod(mode & 0o777);
 }
 
 /** Makes a rename last through a power cut, where the file system lets us. */

@@ -70,6 +70,8 @@ function exists(path: string): boolean {
 /** Makes an empty database file with our page size; Deno KV then adds its tables. */
 async function createFile(path: string): Promise<void> {
   Deno.mkdirSync(dirname(path), { recursive: true });
+  // For this user alone, whatever the umask; SQLite gives its other files the same mode.
+  Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
   const { DatabaseSync } = await import("node:sqlite");
   const database = new DatabaseSync(path);
   try {

@@ -220,3 +220,22 @@ Deno.test("a store keeps its id, and no other store has it", async () => {
   assert.equal(await idOf("one"), first);
   assert.notEqual(await idOf("two"), first);
 });
+
+Deno.test({
+  name: "a new store is for its user alone, whatever the umask",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using folder = await TempFolder.create();
+    const umask = Deno.umask(0o022);
+    try {
+      const store = await openStore(folder.file("kv"));
+      await store.writer.set(["servers", 1], {});
+      for (const name of ["kv", "kv-wal", "kv-shm"]) {
+        assert.equal((Deno.statSync(folder.file(name)).mode ?? 0) & 0o777, 0o600, name);
+      }
+      store.close();
+    } finally {
+      Deno.umask(umask);
+    }
+  },
+});
