@@ -115,15 +115,12 @@ export class Window {
   /** Takes the oldest rows, and all rejects, into a window of their own; not from a packed one. */
   take(rows: number): Window {
     const taken = new Window(this.#options);
-    const { settledOrder } = this;
     for (const row of this.#rows.take(rows)) {
       taken.#rows.push(row);
       taken.maxOrder = maxOrder(taken.maxOrder, row.order);
-      if (settledOrder !== null && compareOrder(row.order, settledOrder) <= 0) {
-        taken.settledOrder = maxOrder(taken.settledOrder, row.order);
-      }
     }
     taken.left = taken.held;
+    taken.#settleUpTo(this.settledOrder);
     this.left -= taken.left;
     taken.rejects = this.rejects;
     taken.#rejectLength = this.#rejectLength;
@@ -131,6 +128,18 @@ export class Window {
     this.#rejectLength = 0;
     // `maxOrder` may only be too cautious for what is left.
     return taken;
+  }
+
+  /** Where the cursor may stand once the rows are written, given the greatest order where it may. */
+  #settleUpTo(limit: Order | null): void {
+    const greatest = this.maxOrder;
+    if (limit === null || greatest === null) return;
+    if (compareOrder(greatest, limit) <= 0) this.settledOrder = greatest;
+    else {
+      for (const { order } of this.#rows.plain ?? []) {
+        if (compareOrder(order, limit) <= 0) this.settledOrder = maxOrder(this.settledOrder, order);
+      }
+    }
   }
 
   /** The rows, in the order of their arrival; null where they are packed. */
