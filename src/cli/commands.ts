@@ -84,8 +84,8 @@ export const COMMANDS = {
   },
   resync: {
     brief: "Have a table read again from the start.",
-    about: "Asks the running replica (or the next one) to read everything once from `0` and to " +
-      "remove the rows that the origin no longer has.",
+    about: "Asks the running replica (or the next one) to read everything again, from where the " +
+      "first fill began, and to remove the rows that the origin no longer has.",
     arguments: [TABLE],
     options: ["kv"],
   },

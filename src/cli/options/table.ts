@@ -98,7 +98,7 @@ const origin = {
     "since",
     "CURSOR",
     line("a cursor"),
-    "Where to start when the store has no cursor yet.",
+    "Where to start when the store has no cursor yet, and in every resync.",
     { default: "0" },
   ),
   overlap: value(
@@ -170,7 +170,8 @@ const store = {
   ),
   resync: flag(
     "resync",
-    "Read everything once from `0` and remove the rows that the origin no longer has.",
+    "Read everything again once, from where the first fill began, and remove the rows that the " +
+      "origin no longer has.",
   ),
   adopt: flag("adopt", "The origin has moved: keep the store's rows and cursor under the new URL."),
   strict: flag("strict", "Stop with exit status 1 at the first record that can't be stored."),
