@@ -136,7 +136,11 @@ export class StatusHub {
   #sendSamples(): void {
     const fresh: Record<string, SamplePoint[]> = {};
     for (const [name, table] of this.#host.tables) {
-      const found = points(table.samples(), this.#sampled.get(name));
+      const samples = table.samples();
+      const sent = this.#sampled.get(name) ?? -Infinity;
+      // A wall clock that was set back has taken samples away: they begin anew.
+      const isBack = (samples.at(-1)?.time ?? sent) < sent;
+      const found = points(samples, isBack ? undefined : sent);
       if (found.length === 0) continue;
       this.#sampled.set(name, found.at(-1)?.[0] ?? -Infinity);
       Object.defineProperty(fresh, name, { value: found, enumerable: true });

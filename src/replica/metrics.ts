@@ -91,8 +91,11 @@ export class TableMetrics {
     this.#rate = (this.#handled - this.#sampledRecords) / (elapsed / 1000);
     if (elapsed < SAMPLE_MS) return this.#rate;
     const sorted = this.#times.toSorted((a, b) => a - b);
+    const time = this.#clock.now();
+    // The wall clock was set back: what lies ahead of it now would stand in the way of all to come.
+    while ((this.samples.at(-1)?.time ?? -Infinity) >= time) this.samples.pop();
     this.samples.push({
-      time: this.#clock.now(),
+      time,
       recordsPerSecond: this.#rate,
       commitMs: percentile(sorted, 0.5),
       commitMsP99: percentile(sorted, 0.99),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Feeds } from "../../src/feed/routes.ts";
 import { startStatusServer, type StatusServerOptions } from "../../src/http/server.ts";
+import { TableMetrics } from "../../src/replica/metrics.ts";
 import { HandClock, SteppingClock } from "../support/clock.ts";
 import { FastClock } from "../support/fast_clock.ts";
 import { endless, MisbehavingOrigin } from "../support/misbehaving_origin.ts";
@@ -106,6 +107,24 @@ Deno.test("a copy older than --expire is refused to readers until its origin is 
   await replica.reached(1001);
   for (const path of reads) assert.equal((await http.get(path))[0], 200, path);
   feeds.close();
+});
+
+Deno.test("the charts go on after the wall clock was set back", async () => {
+  const clock = new HandClock();
+  const metrics = new TableMetrics(clock);
+  const sample = async (seconds: number) => {
+    for (let at = 0; at < seconds; at += 5) {
+      await clock.advance(5_000);
+      metrics.sample();
+    }
+  };
+  await sample(60);
+  clock.stepWall(-30_000);
+  await sample(10);
+  const times = metrics.samples.map(({ time }) => time);
+  assert.deepEqual(times, times.toSorted((a, b) => a - b));
+  assert.equal(new Set(times).size, times.length);
+  assert.equal(times.at(-1), clock.now());
 });
 
 Deno.test("a machine that was paused is stale until its origin is heard of again", async () => {

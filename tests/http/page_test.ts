@@ -31,6 +31,26 @@ Deno.test("the first sentence says whether somebody is needed", () => {
   assert.equal(sentence(), "No tables are replicated here");
 });
 
+Deno.test("of a copy whose origin is not to be heard the page says how old it is, and until when it is served", async () => {
+  await using host = await StandIn.open("servers");
+  const words = async (change: Partial<TableStatus>) => {
+    host.table("servers").set({ state: "waiting", live: false, reason: "refused", ...change });
+    const text = await (await ask(createApp(host), "/")).text();
+    const copy = /<p class="copy">(.*?)<\/p>/s.exec(text)?.[1] ?? "";
+    return copy.replaceAll(/<[^>]+>/g, "");
+  };
+  const lastContact = new Date(Date.now() - 245_000).toISOString();
+  assert.match(await words({ lastContact, ageSeconds: 245 }), /^Serving, 4 min \d+ s old\.$/);
+  assert.match(
+    await words({ lastContact, ageSeconds: 245, expiresInSeconds: 23 * 3600 - 1 }),
+    /^Serving, 4 min \d+ s old, expires in 2[23] h( 59 min)?\.$/,
+  );
+  assert.match(
+    await words({ lastContact, ageSeconds: 245, expiresInSeconds: -1 }),
+    /^Expired, 4 min \d+ s old: reads are refused\.$/,
+  );
+});
+
 Deno.test("the page says what is wrong and what to do, without a script", async () => {
   await using host = await StandIn.open("servers", "accounts");
   host.table("servers").points = samplesUntil(Date.now());

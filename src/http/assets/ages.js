@@ -2,16 +2,21 @@
 
 import { agoText, spanText } from "./age.js";
 
-/** Server's clock minus this browser's, in milliseconds: ages are the server's. */
+/**
+ * Server's clock minus this browser's wall clock and its stopwatch, in milliseconds: ages are the
+ * server's. The one steps, the other may stand still while the machine sleeps: the later time counts.
+ */
 let skew = 0;
+let lead = Date.now() - performance.now();
 
 /** @param {number} now the server's time */
 export function setServerTime(now) {
   skew = now - Date.now();
+  lead = now - performance.now();
 }
 
 export function serverNow() {
-  return Date.now() + skew;
+  return Math.max(Date.now() + skew, performance.now() + lead);
 }
 
 /** @param {ParentNode} root */

@@ -15,7 +15,10 @@ const drawn = new Map();
 /** @param {Record<string, number[][]>} byTable */
 export function addPoints(byTable) {
   for (const [table, fresh] of Object.entries(byTable)) {
-    const known = points.get(table) ?? [];
+    let known = points.get(table) ?? [];
+    const newest = fresh.at(-1)?.[0] ?? Infinity;
+    // The server's clock was set back, and its points begin anew.
+    if (newest < (known.at(-1)?.[0] ?? -Infinity)) known = known.filter((p) => p[0] < fresh[0][0]);
     const last = known.at(-1)?.[0] ?? -Infinity;
     const oldest = serverNow() - REACH_S * 1000;
     points.set(table, [...known, ...fresh.filter((p) => p[0] > last)].filter((p) => p[0] > oldest));
