@@ -1,7 +1,7 @@
 /**
  * What systemd is told, and when.
  *
- * - `READY=1` once: when the first table is live, or serves what an earlier run has stored
+ * - `READY=1` once: when the first table is live, or serves what an earlier run has completed
  * - `STATUS=` whenever the line changes, at most once a second
  * - a sign of life at half of the watchdog's time, only while the loops turn: `WATCHDOG=1`, or
  *   before READY a longer start time-out, so that a first fill may take its hours
@@ -75,10 +75,9 @@ export class SystemdReporter implements AsyncDisposable {
   }
 }
 
-/** Live, or with a cursor that no commit of this process has written. */
+/** Live, or complete since an earlier run. */
 function serves(table: TableStatus): boolean {
-  return table.live ||
-    (table.state !== "starting" && table.cursor !== null && table.commits === 0);
+  return table.live || (table.state !== "starting" && table.everComplete);
 }
 
 /** `servers: live, 1,234 rows, cursor 998; groups: waiting (connection refused), …` */

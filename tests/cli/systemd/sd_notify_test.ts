@@ -239,7 +239,15 @@ Deno.test("a first fill is starting, however long, until the table is live", asy
 
 Deno.test("rows of an earlier run are being served: ready, though the origin is away", async () => {
   const story = new Story();
-  story.tables = [table({ state: "waiting", reason: "connection refused", cursor: "7", rows: 3 })];
+  story.tables = [
+    table({
+      state: "waiting",
+      reason: "connection refused",
+      cursor: "7",
+      rows: 3,
+      everComplete: true,
+    }),
+  ];
   await tell(story, async (advance) => {
     assert.deepEqual(await advance(0), [
       "READY=1",
