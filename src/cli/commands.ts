@@ -82,6 +82,29 @@ export const COMMANDS = {
     arguments: [TABLE],
     options: ["json", "kv", "statusTokenFile"],
   },
+  verify: {
+    brief: "Compare a table with its origin, or with another copy.",
+    about: "Reads the origin again, beside the running replica, and says which rows are missing, " +
+      "stale or different here, and which only the copy has; what changes meanwhile counts as " +
+      "no difference. Exit status 0: equal; 1: different; 2: it couldn't be told.",
+    arguments: [TABLE],
+    options: [
+      "against",
+      "repair",
+      "rate",
+      "json",
+      "kv",
+      "url",
+      "header",
+      "headerFile",
+      "ca",
+      "cert",
+      "certKey",
+      "poll",
+      "maxLineLength",
+      "statusTokenFile",
+    ],
+  },
   resync: {
     brief: "Have a table read again from the start.",
     about: "Asks the running replica (or the next one) to read everything again, from where the " +

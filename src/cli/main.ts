@@ -64,6 +64,8 @@ async function run(words: Words, settled: Settled, args: readonly string[]): Pro
       return await (await import("./commands/history.ts")).historyCommand(values, table);
     case "digest":
       return await (await import("./commands/digest.ts")).digestCommand(values, table);
+    case "verify":
+      return await (await import("./commands/verify.ts")).verifyCommand(values, table);
     case "resync":
     case "approve":
     case "hold":

@@ -207,6 +207,25 @@ export function isDeletion(value: JsonValue | undefined, deletedValue?: string):
   return !ZERO_DATE.test(text) && !(/^19(?:69|70)/.test(text) && canonicalTime(text) === EPOCH);
 }
 
+/** `FIELD`, or `FIELD=VALUE` where that value means deleted. */
+export function deletionOf(text: string): Pick<RecordShape, "deletedBy" | "deletedValue"> {
+  const at = text.indexOf("=");
+  return at < 1
+    ? { deletedBy: text }
+    : { deletedBy: text.slice(0, at), deletedValue: text.slice(at + 1) };
+}
+
+/** The key of a record that is stored; null where it has none. */
+export function keyOf(record: JsonObject, places: readonly string[]): Key | null {
+  const key: KeyPart[] = [];
+  for (const place of places) {
+    const part = valueAt(record, place);
+    if (!isKeyPart(part)) return null;
+    key.push(part === 0 ? 0 : part);
+  }
+  return key;
+}
+
 /** What means deleted, as text: `FIELD` or `FIELD=VALUE`. */
 export function deletionText({ deletedBy, deletedValue }: RecordShape): string {
   return deletedValue === undefined ? deletedBy : `${deletedBy}=${deletedValue}`;

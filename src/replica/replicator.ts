@@ -12,7 +12,7 @@ import { VERSION } from "../base/version.ts";
 import { Endpoint } from "../origin/endpoint.ts";
 import { refuseTracedSecret } from "../origin/traced.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
-import { DEFAULT_SHAPE, type RecordShape } from "../protocol/record.ts";
+import { DEFAULT_SHAPE, deletionOf, type RecordShape } from "../protocol/record.ts";
 import { SYSTEM } from "../store/kv/keys.ts";
 import { isRemote } from "../store/kv/remote_store.ts";
 import { openStore, type Store } from "../store/kv/open_store.ts";
@@ -63,14 +63,6 @@ function configure(
   const since = text === undefined || text === "0" ? null : text;
   const orderType = type === undefined || type === "auto" ? null : type;
   return { name, endpoint, shape, since, orderType, options, clock };
-}
-
-/** `FIELD`, or `FIELD=VALUE` where that value means deleted. */
-function deletionOf(text: string): Pick<RecordShape, "deletedBy" | "deletedValue"> {
-  const at = text.indexOf("=");
-  return at < 1
-    ? { deletedBy: text }
-    : { deletedBy: text.slice(0, at), deletedValue: text.slice(at + 1) };
 }
 
 /** Whether a table's failure ends the others, too: only what `strict` asks for does. */

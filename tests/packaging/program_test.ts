@@ -25,7 +25,7 @@ Deno.test("nothing that only development needs is inside the program", async () 
 
 Deno.test("everything that is to be closed still is in the bundle", async () => {
   const bundle = await bundleProgram({ version: "1", commit: "a" });
-  const count = (text: string) => [...text.matchAll(/^\s*(?:await )?using \w+ = /gm)].length;
+  const count = (text: string) => [...text.matchAll(/^\s*(?:await )?using \w+ =/gm)].length;
   let wanted = 0;
   for (const path of await filesBelow(repositoryPath("src"))) {
     wanted += count(await Deno.readTextFile(path));

@@ -321,6 +321,16 @@ export const COMMAND_OPTIONS = {
   seconds: value("seconds", "N", positiveInteger, "How long to look, at most.", {
     default: "20",
   }),
+  against: value(
+    "against",
+    "URL",
+    line("an address"),
+    "Compare with the copy whose status page is at URL, by digests, instead of with the origin.",
+  ),
+  repair: flag("repair", "Have what differs mended, by a resync."),
+  rate: value("rate", "N", positiveInteger, "Rows of the origin to read a second, at most.", {
+    default: "50000",
+  }),
   clear: flag("clear", "Remove what was printed from the quarantine; its count stays."),
   template: flag("template", "Print `lockstep-replicate@.service` instead."),
 };
