@@ -251,6 +251,20 @@ export function hasPlainForm(text: string, form: TimeForm): boolean {
   return last <= NINE && text.indexOf("+", 16) < 0 && text.indexOf("-", 16) < 0;
 }
 
+/** The form with as many parts and digits as a time needs to be written whole. */
+export function fullForm(canonical: string, form: TimeForm): TimeForm {
+  const digits = Math.max(form.digits, canonical.length - SECONDS_LENGTH - 1);
+  const hasSeconds = form.hasSeconds || digits > 0 || !canonical.endsWith(":00");
+  const hasTime = form.separator !== "" || !canonical.endsWith("T00:00:00");
+  return {
+    ...form,
+    digits,
+    point: digits > 0 && form.point === "" ? "." : form.point,
+    hasSeconds,
+    separator: hasTime && form.separator === "" ? "T" : form.separator,
+  };
+}
+
 /**
  * A time as an origin of that form writes it, at `earlierMs` before; rounded down, never up, to
  * what the form can express.

@@ -8,7 +8,14 @@
 import { formatOrder, type Order, type OrderType, readOrder, roundedDown } from "./cursor.ts";
 import { compareDecimals, isDecimal } from "./decimal.ts";
 import { LockstepError } from "./errors.ts";
-import { hasPlainForm, isSameForm, type TimeForm, timeForm, writeTime } from "./iso_time.ts";
+import {
+  fullForm,
+  hasPlainForm,
+  isSameForm,
+  type TimeForm,
+  timeForm,
+  writeTime,
+} from "./iso_time.ts";
 import { chooseType, refuseDigits } from "./order_choice.ts";
 import type { OrderReading, RecordShape, Refusal, RefusedOrder } from "./record.ts";
 
@@ -63,7 +70,7 @@ export class TableOrders implements OrderReading {
   #isOpen: boolean;
   /** Whether a thousand records have decided: the first of them alone don't decide again. */
   #isSettled = false;
-  /** Texts of numbers that a double doesn't stand for alone: of several, the least. */
+  /** Texts that don't follow from their orders: of several of one order, the least. */
   readonly #texts = new Map<Order, string>();
 
   /**
@@ -160,7 +167,7 @@ export class TableOrders implements OrderReading {
     if (order === null) return { refusal: this.#refusal(value) };
     if (state === null) return order;
     if (typeof order === "string") {
-      const refusal = state.type === "time" ? this.#noteForm(String(value)) : null;
+      const refusal = state.type === "time" ? this.#noteForm(String(value), order) : null;
       if (state.type === "text" && !state.isChosen) this.#noteDigits(order);
       return refusal === null ? order : { refusal };
     }
@@ -186,12 +193,12 @@ export class TableOrders implements OrderReading {
   /** The text that stands for an order at the origin: as it sent it, or less. */
   textOf(order: Order): string {
     const state = this.#state;
-    if (typeof order === "string") {
-      const isWritten = state?.type === "time" && state.form !== null;
-      return isWritten && state.form !== null ? writeTime(order, state.form) : order;
-    }
     const text = this.#texts.get(order);
     if (text !== undefined) return text;
+    if (typeof order === "string") {
+      const form = state?.type === "time" ? state.form : null;
+      return form === null ? order : writeTime(order, fullForm(order, form));
+    }
     return typeof order === "number" && state?.isFine ? roundedDown(order) : formatOrder(order);
   }
 
@@ -206,8 +213,8 @@ export class TableOrders implements OrderReading {
 
   /** Remembers the text of an order that was stored. */
   remember(order: Order | null, text: string | null | undefined): void {
-    if (order === null || typeof order === "string") return;
-    if (text !== undefined && text !== null && text !== formatOrder(order)) {
+    if (order === null || text === undefined || text === null) return;
+    if (text !== formatOrder(order) && readOrder(text, this.type) !== null) {
       this.#texts.set(order, text);
     }
   }
@@ -226,7 +233,15 @@ export class TableOrders implements OrderReading {
     };
   }
 
-  #noteForm(text: string): Refusal | null {
+  #noteForm(text: string, order: string): Refusal | null {
+    const refusal = this.#compareForm(text);
+    // While all are written alike, the order tells its text.
+    const isUneven = this.#state !== null && this.#state.slackSeconds !== null;
+    if (refusal === null && isUneven) this.#keep(order, text, (a, b) => a < b ? -1 : 1);
+    return refusal;
+  }
+
+  #compareForm(text: string): Refusal | null {
     const state = this.#state;
     if (state === null) return null;
     const { form } = state;
@@ -266,8 +281,13 @@ export class TableOrders implements OrderReading {
     const isPlain = text === formatOrder(order);
     if (!isPlain && !state.isFine) this.#state = { ...state, isFine: true };
     if (text === null || (isPlain && !state.isFine)) return;
+    this.#keep(order, text, compareDecimals);
+  }
+
+  /** Keeps the text of an order: the least, where there are several. */
+  #keep(order: Order, text: string, compare: (a: string, b: string) => number): void {
     const known = this.#texts.get(order);
-    if (known !== undefined && compareDecimals(known, text) <= 0) return;
+    if (known !== undefined && compare(known, text) <= 0) return;
     if (this.#texts.size >= TEXTS_KEPT) {
       const oldest = this.#texts.keys().next();
       if (!oldest.done) this.#texts.delete(oldest.value);

@@ -92,6 +92,7 @@ Deno.test("the origin is never asked above what it sent, nor above what it would
       const read = all.filter(({ text }) => typeof orders.read(text) === "string");
       for (const { text, ns } of read) {
         const asked = orders.askText(canonical(text));
+        assert.equal(canonical(orders.textOf(canonical(text))), canonical(text));
         assert.ok(canonical(asked) <= canonical(text), `${asked} for ${text}`);
         // An origin may compare texts: whatever is as late, or later, lies behind what is asked.
         const zones = new Set(read.map((one) => timeForm(one.text)?.isBasic));
