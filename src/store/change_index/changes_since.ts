@@ -15,7 +15,7 @@ import type { PageHints } from "./merge_iterator.ts";
 /** Rows looked up together, unless the reader says otherwise. */
 const GROUP_ROWS = 64;
 
-/** What to read. */
+/** A part of the index's order. */
 export interface ChangeRange {
   /** From where; null from the beginning. */
   readonly from: ChangePlace | null;
@@ -28,7 +28,7 @@ export interface ChangeRange {
 /** A part of a range. */
 export interface ChangePart {
   readonly changes: readonly Change[];
-  /** Where the next one begins. */
+  /** The beginning of the next one. */
   readonly place: ChangePlace;
 }
 
@@ -72,7 +72,7 @@ export class ChangesSince {
     }
   }
 
-  /** What has this order or a later one has just been read: it may have been too late. */
+  /** Entries of this order or a later one have just been read: it may have been too late. */
   #checkFloor(order: Order): void {
     const { floor } = this.#index;
     if (floor === null || compareOrder(order, floor) >= 0) return;

@@ -1,6 +1,6 @@
 /**
- * What the change index does in the background: makes entries for the rows that were there before
- * it, and merges runs, so that it stays proportional to the table and quick to read.
+ * The change index's work in the background: entries for the rows that were there before it, and the
+ * merging of runs, so that it stays proportional to the table and quick to read.
  *
  * @module
  */
@@ -48,7 +48,7 @@ const FORGOTTEN = "a commit failed, and this has to be done again";
 export interface CompactedIndex {
   /** Entries that there are. */
   total(): number;
-  /** Whether all that was begun is durable. */
+  /** True while all that was begun is durable. */
   isQuiet(): boolean;
   /** Resolves when what was changed is stored. */
   durable(): Promise<void>;

@@ -38,7 +38,7 @@ export function compareEntries(a: ChangeEntry, b: ChangeEntry): number {
   return compareOrder(a.order, b.order) || compareKeys(a.key, b.key);
 }
 
-/** Whether an entry lies behind a place; everything lies behind `null`. */
+/** True of an entry behind a place; every entry lies behind `null`. */
 export function isBehind(entry: ChangeEntry, place: ChangePlace | null): boolean {
   if (place === null) return true;
   const side = compareOrder(entry.order, place.order);

@@ -1,5 +1,5 @@
 /**
- * Where a window's entries go: to the log, or into pages.
+ * A window's entries on their way to the log, or into pages.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export interface PlannedValue {
   readonly bytes: number;
 }
 
-/** What the end of a window adds to its operations. */
+/** The index's part of a window's last operations. */
 export interface ChangePlan {
   /** Pages that no state names yet: they may go into any operation before the last. */
   readonly pages: Iterable<PlannedValue>;
@@ -39,7 +39,7 @@ export interface ChangePlan {
   readonly bytes: number;
   readonly keyBytes: number;
   /**
-   * Whether everything that is on its way has to be durable before {@linkcode ChangePlan.finish}:
+   * Everything that is on its way has to be durable before {@linkcode ChangePlan.finish}:
    * of two operations in flight the earlier one can fail alone, and what it was to write is built
    * on.
    */
@@ -48,7 +48,7 @@ export interface ChangePlan {
   finish(operation: Operation): void;
 }
 
-/** What is added to a run. */
+/** Pages to be added to a run. */
 export interface PlannedRun {
   readonly id: number;
   /** The number of its first page. */
@@ -57,7 +57,7 @@ export interface PlannedRun {
   readonly to: number;
   /** Pages so far. */
   pages: number;
-  /** Whether it is the run that grows. */
+  /** True of the run that grows. */
   readonly grows: boolean;
   readonly last: ChangeEntry;
 }

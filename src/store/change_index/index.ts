@@ -138,7 +138,7 @@ export class ChangeIndex {
     this.#unindexedUpTo = high;
     this.#cursor = this.#table.cursor;
     await this.#load(value ?? emptyState(false));
-    // It may have been stored all the same, and nobody have been notified.
+    // A commit that failed may have been stored all the same, and nobody have been notified.
     this.#late.note(this.#log.entries, this.#cursor, this.version);
     this.unannounced++;
   }
@@ -151,17 +151,17 @@ export class ChangeIndex {
     this.version++;
   }
 
-  /** Whether every row has its entry. */
+  /** True once every row has its entry. */
   get complete(): boolean {
     return this.#state.durable.complete;
   }
 
-  /** Whether every row is known to have its entry at this moment. */
+  /** True where every row is known to have its entry at this moment. */
   get isCertain(): boolean {
     return this.complete && this.isSettled && this.#unindexedUpTo === null;
   }
 
-  /** Whether all changes that were notified have their entries: none is on its way. */
+  /** True while all changes that were notified have their entries: none is on its way. */
   get isSettled(): boolean {
     return !this.#isCommitting && !this.#isPlanning && this.#state.underWay === 0;
   }
@@ -177,8 +177,8 @@ export class ChangeIndex {
   }
 
   /**
-   * Whether everything that was changed at an order or later, deletions included, can be sent to
-   * who has come so far.
+   * True where everything that was changed at an order or later, deletions included, can be sent to
+   * a follower that has come so far.
    *
    * @param generation the one that it has come so far in; null where that isn't known
    */
@@ -186,7 +186,7 @@ export class ChangeIndex {
     const { floor } = this;
     if (floor !== null && compareOrder(order, floor) < 0) return false;
     const past = this.#state.durable.past ?? null;
-    // Who has exactly that order may have it from before as well as from after.
+    // A follower at exactly that order may have it from before as well as from after.
     return past === null || compareOrder(order, past) > 0 || generation === this.generation;
   }
 
@@ -233,7 +233,7 @@ export class ChangeIndex {
     }
   }
 
-  /** Whether a row needs an entry. */
+  /** True of a row that needs an entry. */
   wants(row: Row, decision: Decision): boolean {
     return decision.write || decision.changed || this.#mayLackEntry(row);
   }
@@ -276,7 +276,7 @@ export class ChangeIndex {
     this.#state.stage();
   }
 
-  /** What to add to a window's last operations; null for nothing. */
+  /** The part of the index in a window's last operations; null for nothing. */
   plan(entries: EntryBuffer, ttlMs: number): ChangePlan | null {
     if (entries.length === 0) {
       this.#isCommitting = false;
@@ -372,12 +372,12 @@ export class ChangeIndex {
 
   // The readers' side.
 
-  /** What was entered below the cursor since a version, which who reads in order has passed by. */
+  /** Entries below the cursor since a version, which a reader in order has passed by. */
   lateSince(version: number): Late {
     return this.#late.since(version);
   }
 
-  /** What lies behind a place, up to an order and inclusive, a few hundred entries at a time. */
+  /** Entries behind a place, up to an order and inclusive, a few hundred at a time. */
   read(place: ChangePlace | null, upTo: Order, hints: PageHints): Promise<ChangeSlice> {
     const { name, store } = this.#table;
     const snapshot = () => ({

@@ -1,5 +1,5 @@
 /**
- * What was committed below the cursor lately: who reads the index in order has passed it by.
+ * Entries that were committed below the cursor lately: a reader of the index in order has passed them.
  *
  * @module
  */
@@ -13,14 +13,14 @@ const KEPT = 1_000;
 /** Late entries since some version of the index. */
 export interface Late {
   readonly entries: readonly ChangeEntry[];
-  /** Where more were late than are kept: the least order among all of them; else null. */
+  /** The least order among all that were late, where those are more than are kept; else null. */
   readonly least: Order | null;
 }
 
 export class LateEntries {
   #kept: { readonly version: number; readonly entries: readonly ChangeEntry[] }[] = [];
   #count = 0;
-  /** What is no longer kept: up to which version, and the least order. */
+  /** Entries no longer kept: up to which version, and their least order. */
   #lost: { version: number; least: Order } | null = null;
 
   /** Takes note of sorted entries that became durable when the cursor stood at `cursor`. */
@@ -49,7 +49,7 @@ export class LateEntries {
     };
   }
 
-  /** What became durable after a version. */
+  /** Entries that became durable after a version. */
   since(version: number): Late {
     const entries = this.#kept.filter((late) => late.version > version)
       .flatMap((late) => late.entries);

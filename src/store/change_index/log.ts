@@ -23,7 +23,7 @@ const MOST_VALUES = 256;
 
 export class ChangeLog {
   readonly #table: string;
-  /** What is durable, sorted. */
+  /** The durable entries, sorted. */
   #entries: ChangeEntry[] = [];
   #first = 0;
   #next = 0;
@@ -47,12 +47,12 @@ export class ChangeLog {
     this.#next = (numbers.at(-1) ?? -1) + 1;
   }
 
-  /** What is durable, sorted. */
+  /** The durable entries, sorted. */
   get entries(): readonly ChangeEntry[] {
     return this.#entries;
   }
 
-  /** Whether it is time to make a run of it. */
+  /** True when it is time to make a run of it. */
   get isFull(): boolean {
     return this.#entries.length >= MOST_ENTRIES || this.values >= MOST_VALUES;
   }

@@ -10,11 +10,11 @@ import { type ChangeState, stateBytes } from "./manifest_state.ts";
 import { changeStateKey } from "../kv/keys.ts";
 import type { Operation } from "../kv/operation.ts";
 
-/** What else becomes true with a state. */
+/** Entries that become durable with a state. */
 export interface Entered {
   readonly dropsLog: boolean;
   readonly logged: readonly ChangeEntry[];
-  /** Whether something is among it that nobody was notified of. */
+  /** Some of them were notified to nobody. */
   readonly isUnannounced: boolean;
   /** All of it, sorted. */
   readonly entries: SortedEntries;
@@ -32,7 +32,7 @@ export class Manifest {
   durable: ChangeState;
   /** As it will be when all that is on its way is durable. */
   next: ChangeState;
-  /** Whether something was changed that no operation carries. */
+  /** Something was changed that no operation carries. */
   isDirty = false;
   #staged: Staged | null = null;
   /** On their way, in the order of their operations. */
@@ -45,7 +45,7 @@ export class Manifest {
 
   /** Takes a state as it is stored; what was on its way is forgotten. */
   reset(state: ChangeState): void {
-    // What the background writes has a number that the stored state may not know yet.
+    // A run that the background writes has a number that the stored state may not know yet.
     const nextRun = Math.max(state.nextRun, this.next.nextRun);
     this.durable = state;
     this.next = { ...state, nextRun };
@@ -59,7 +59,7 @@ export class Manifest {
     return this.#underWay.length;
   }
 
-  /** Whether a state is among them: one that is built on it must not be stored without it. */
+  /** True while a state is among them: one that is built on it must not be stored without it. */
   get isChanging(): boolean {
     return this.#underWay.some((staged) => staged !== null);
   }

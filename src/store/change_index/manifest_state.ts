@@ -1,5 +1,5 @@
 /**
- * What the change index remembers besides its entries; pure.
+ * The change index's memory besides its entries; pure.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export interface ChangeState {
    * that is out of order: followers may have come so far.
    */
   readonly served: Order | null;
-  /** Whether something has changed since that such followers believe to have. */
+  /** Something has changed since that such followers believe to have. */
   readonly retold: boolean;
   /**
    * How far those may have come who have to start over because of it; null where none has, and
@@ -127,7 +127,7 @@ export function resyncEnds(state: ChangeState, cursor: Order | null): ChangeStat
   const { served, retold } = state;
   const isRewound = served !== null && (cursor === null || compareOrder(cursor, served) < 0);
   if (!retold && !isRewound) return { ...state, served: null };
-  // Who was behind the old cursor misses what the resync has found below it.
+  // A follower behind the old cursor misses what the resync has found below it.
   const floor = isRewound ? cursor : served;
   const buried = isRewound
     ? state.buried.map((group) =>

@@ -22,7 +22,7 @@ const ATTEMPTS = 5;
 /** Entries given from the log at a time. */
 const SLICE_ENTRIES = 512;
 
-/** What is read: one state of the index. */
+/** One state of the index, to be read. */
 export interface IndexSnapshot {
   readonly kv: Deno.Kv;
   readonly table: string;
@@ -37,11 +37,11 @@ export interface ChangeSlice {
   readonly done: boolean;
 }
 
-/** Where a reader is in each run: a hint that saves the search. Only for a place that moves on. */
+/** A reader's page in each run: a hint that saves the search. Only for a place that moves on. */
 export type PageHints = Map<number, number>;
 
 /**
- * What lies behind a place, up to an order and inclusive.
+ * Entries behind a place, up to an order and inclusive.
  *
  * @param snapshot the index as it is now: asked again where it has changed meanwhile
  */

@@ -17,14 +17,14 @@ import { type StoredRow, TableReader } from "../read/table_reader.ts";
 /** Keys of one `getMany`: Deno KV's limit. */
 const GET_KEYS = 10;
 
-/** Where to look. */
+/** The table to look in. */
 export interface ChangeSource {
   readonly kv: Deno.Kv;
   readonly table: string;
   readonly shape: RecordShape;
 }
 
-/** Whether rows of near orders lie near each other, as far as it was tried. */
+/** The nearness of rows of near orders, as far as it was tried. */
 export interface LookupPace {
   /** Times in a row that listing was in vain. */
   misses: number;
@@ -102,7 +102,7 @@ async function listed(
 }
 
 /**
- * What each entry stands for: the row, or the tombstone, that has its order; null where the key
+ * The change that each entry stands for: the row, or the tombstone, of its order; null where the key
  * was written again since, or its deletion forgotten.
  *
  * @param wantsTombstone whether a tombstone is looked for, for an entry without a row

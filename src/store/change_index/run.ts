@@ -28,7 +28,7 @@ import type { TableMeta } from "../kv/stored_values.ts";
 import type { Operation } from "../kv/operation.ts";
 import type { Store } from "../kv/open_store.ts";
 
-/** What is needed of a table. */
+/** The index's view of its table. */
 export interface IndexedTable {
   readonly name: string;
   readonly shape: RecordShape;

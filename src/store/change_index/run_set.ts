@@ -33,7 +33,7 @@ export class RunSet {
     return this.#state.next.valid;
   }
 
-  /** Whether the stored state names a run. */
+  /** True where the stored state names a run. */
   isStored(run: ChangeRun): boolean {
     return this.#state.durable.runs.some(({ id }) => id === run.id);
   }
@@ -60,7 +60,7 @@ export class RunSet {
     return id;
   }
 
-  /** Where sorted entries go. */
+  /** Plans which runs sorted entries go to. */
   plan(entries: SortedEntries): PlannedRuns {
     const run = this.all.find(({ id }) => id === this.#growing?.id);
     const growing = run === undefined || this.#growing === null

@@ -1,5 +1,5 @@
 /**
- * What a table holds from an order on, sorted by it, with bounded memory and without a file.
+ * A table's rows from an order on, sorted by it, with bounded memory and without a file.
  *
  * With a change index, that is read from the order on. Without, the table is read once for every
  * {@linkcode PAGE_PLACES} results: each time the least orders after those that were given are
@@ -24,7 +24,7 @@ const PAGE_PLACES = 50_000;
 /** Rows that are read together, by key. */
 const GROUP_ROWS = 100;
 
-/** What to look for. */
+/** The rows to look for. */
 export interface BacklogOptions {
   /** Only what has this order or a later one; null for all. */
   readonly since: Order | null;
@@ -32,7 +32,7 @@ export interface BacklogOptions {
   readonly after?: string | undefined;
   /** Also deletions, as far as they are remembered. */
   readonly deletions: boolean;
-  /** Where the table has a change index that knows all there is. */
+  /** The table's change index, where it has one that knows all there is. */
   readonly index?: IndexedBacklog | null | undefined;
   readonly signal: AbortSignal;
 }
@@ -51,7 +51,7 @@ export interface Found {
   readonly order: Order;
 }
 
-/** Where something lies in the sequence. */
+/** A place in the sequence. */
 interface Place {
   readonly order: Order;
   readonly key: Key;

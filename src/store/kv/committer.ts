@@ -25,7 +25,7 @@ const ALONE_MS = 1_000;
 /** An operation on its way. */
 interface Sent {
   readonly operation: Operation;
-  /** What became of the first attempt; null where another commit was in the way. */
+  /** Outcome of the first attempt; null where another commit was in the way. */
   readonly first: Promise<CommitOutcome | null>;
   /** False while it waits for those before it. */
   isSent: boolean;
@@ -43,7 +43,7 @@ async function attempt(operation: Operation): Promise<CommitOutcome | null> {
   }
 }
 
-/** What a {@linkcode Committer} tells. */
+/** Options of a {@linkcode Committer}. */
 export interface CommitterOptions {
   /** The store's path, for errors. */
   readonly path: string;
@@ -52,9 +52,9 @@ export interface CommitterOptions {
   readonly onCommit: (milliseconds: number) => void;
 }
 
-/** What sends operations to a store, in order, and tells when they are durable. */
+/** A queue that sends operations to a store, in order, and tells when they are durable. */
 export interface OperationQueue {
-  /** Whether operations are applied in the order in which they are submitted, signed or not. */
+  /** True where operations are applied in the order in which they are submitted, signed or not. */
   readonly isOrdered: boolean;
   /** True when nothing is on its way. */
   readonly isIdle: boolean;
@@ -84,7 +84,7 @@ export class Committer implements OperationQueue {
   #movedAt = 0;
   #last: Promise<void> = Promise.resolve();
   #newest: Sent | null = null;
-  /** What is to be sent again: it met a lock, or was sent behind what did. */
+  /** Operations to be sent again: they met a lock, or were sent behind one that did. */
   readonly #repeated = new Set<Sent>();
   /** Until then they go one at a time. */
   #aloneUntil = -Infinity;
@@ -193,7 +193,7 @@ export class Committer implements OperationQueue {
       await previous;
     } finally {
       this.#repeated.delete(sent);
-      // It is large: not to be held while nothing is on its way.
+      // An operation is large: not to be held while nothing is on its way.
       if (this.#newest === sent) this.#newest = null;
       this.#inFlight--;
       this.#movedAt = performance.now();
@@ -206,7 +206,7 @@ export class Committer implements OperationQueue {
     if (next !== null) {
       this.#repeated.add(next);
       await next.first.catch(() => {
-        // It fails by itself.
+        // That one fails by itself.
       });
     }
     const outcome = await operation.commit();

@@ -9,7 +9,7 @@ import { collectParts, dropVersion, type PartTable } from "../kv/large_rows.ts";
 
 export class RowParts {
   readonly #table: PartTable;
-  /** Whether large rows may be about. */
+  /** True once large rows may be about. */
   #mayExist: boolean;
   /** Versions that the operations on their way replace or delete. */
   #replaced: string[] = [];
@@ -30,7 +30,7 @@ export class RowParts {
     this.#replaced.push(version);
   }
 
-  /** Whether nothing waits to be dropped. */
+  /** True while nothing waits to be dropped. */
   get isSettled(): boolean {
     return this.#replaced.length === 0;
   }

@@ -42,7 +42,7 @@ import { type GuardLimits, NO_LIMITS } from "./guard.ts";
 import { History } from "./history.ts";
 import type { SeenSet } from "./seen_set.ts";
 
-/** What a table is opened with. */
+/** Options of a table. */
 export interface TableOptions extends Admission {
   readonly shape: RecordShape;
   readonly statusUrl: string | null;
@@ -82,7 +82,7 @@ export class Table {
   readonly unnotified: Unnotified;
   /** The keys that a resync's chain has brought; null while none is read. */
   seen: SeenSet | null = null;
-  /** What changed the table in bulk. */
+  /** Changes of the table in bulk. */
   readonly history: History;
   /** Holds changes that are too many. */
   readonly guard: ChangeGuard;
@@ -284,7 +284,7 @@ export class Table {
       this.#durable = this.meta;
       this.counter = null;
       this.digester = null;
-      // What was noted as kept, but failed to be, is to be kept when it comes again.
+      // A reject that was noted as kept, but failed to be, is to be kept when it comes again.
       this.rejects = await SeenRejects.load(this.store.writer, this.name, this.shape);
       await this.index?.reload(high);
       await this.parts.collect();
@@ -344,7 +344,7 @@ export class Table {
     this.#dropping = { stop, done };
   }
 
-  /** Whether the table holds any row. */
+  /** True where the table holds no row. */
   async isEmpty(): Promise<boolean> {
     const rows = this.store.writer.list({ prefix: rowPrefix(this.name) }, { limit: 1 });
     return (await rows.next()).done === true;

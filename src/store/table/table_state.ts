@@ -30,11 +30,11 @@ import { LockstepError } from "../../protocol/errors.ts";
 import { type OrderState, otherTypeError, type TableOrders } from "../../protocol/orders.ts";
 import type { HoldMark, OriginIdentity, ResyncMark, TableMeta } from "../kv/stored_values.ts";
 
-/** What a table is to be a copy of. */
+/** The origin that a table is to be a copy of. */
 export interface Admission {
   readonly table: string;
   readonly origin: OriginIdentity;
-  /** Where to start in a store that has no cursor, as text; null for `0`. */
+  /** The cursor to start from in a store that has none, as text; null for `0`. */
   readonly since: string | null;
   /** How orders are to compare; null to go by the records. */
   readonly orderType: OrderType | null;
@@ -44,7 +44,7 @@ export interface Admission {
   readonly resync: boolean;
 }
 
-/** Whether two origins are one, or at least have the same fields. */
+/** True where two origins are one, or at least have the same fields. */
 export function sameIdentity(a: OriginIdentity, b: OriginIdentity, alsoUrl: boolean): boolean {
   return a.orderBy === b.orderBy && a.key.join("\0") === b.key.join("\0") &&
     (a.deletedBy ?? b.deletedBy) === (b.deletedBy ?? a.deletedBy) &&
@@ -296,7 +296,7 @@ function resyncBrought(state: TableMeta): TableMeta {
   return { ...state, resync };
 }
 
-/** What the sweep would do is known, and all rows were counted for it. */
+/** The sweep's extent is known, and all rows were counted for it. */
 export function resyncSized(state: TableMeta, resync: ResyncMark | null, rows: number): TableMeta {
   // An origin that has nothing moves no cursor before that is approved.
   const isEmpty = resync?.phase === "held" && resync.why === "empty";
@@ -332,7 +332,7 @@ export function recovered(
   return { ...known, high, exact: false, origin: state.origin };
 }
 
-/** Whether what is covered may have come to be: for tests, and whoever doubts. */
+/** A state whose cursor stands on rows that may have been written: for tests. */
 export function isSound({ cursor, high }: TableMeta, since: Order | null): boolean {
   if (cursor === null) return true;
   const limit = maxOrder(high, since);

@@ -1,6 +1,6 @@
 /**
- * Which rows may have been stored without anybody having been notified, because the process ended, or
- * a commit failed, between the two: they are notified when the origin sends them again.
+ * Rows that may have been stored without anybody having been notified, because the process ended, or a
+ * commit failed, between the two: they are notified when the origin sends them again.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { compareOrder, maxOrder, type Order } from "../../protocol/cursor.ts";
 export class Unnotified {
   /** The greatest order of such rows; null where there is none. */
   #upTo: Order | null;
-  /** Whether rows below the cursor may be among them: a commit failed while somebody listened. */
+  /** Rows below the cursor may be among them: a commit failed while somebody listened. */
   #mayBeLate = false;
-  /** Whether a window's commits have begun that have not come to their end. */
+  /** A window's commits have begun that have not come to their end. */
   #isCommitting = false;
 
   /** @param high the greatest order that was ever written */
@@ -20,7 +20,7 @@ export class Unnotified {
     this.#upTo = high;
   }
 
-  /** Whether a window's operations are not all sent. */
+  /** True while a window's operations are not all sent. */
   get isCommitting(): boolean {
     return this.#isCommitting;
   }
@@ -52,7 +52,7 @@ export class Unnotified {
   }
 
   /**
-   * Whether a row that is stored as it came is to be notified all the same.
+   * True of a row that is to be notified though it is stored as it came.
    *
    * @param start the cursor that the answer was asked for, or where it has caught up since
    * @param isPromised whether somebody is promised every change

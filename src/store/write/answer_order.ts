@@ -22,13 +22,13 @@
 import { maxOrder, type Order } from "../../protocol/cursor.ts";
 import type { RowBatch } from "../../stream/row_reader.ts";
 
-/** What is known of an answer's order. */
+/** The states of an answer's order. */
 export type OrderState = "sorted" | "suspected" | "unsorted" | "complete";
 
-/** What happens to it. */
+/** The events that change them. */
 export type OrderEvent = "inversion" | "complete" | "fellBehind";
 
-/** What becomes of a state. */
+/** Each state's successor at each event. */
 export const ORDER_TRANSITIONS: Readonly<
   Record<OrderState, Readonly<Record<OrderEvent, OrderState>>>
 > = {
@@ -58,7 +58,7 @@ export class AnswerOrder {
     this.#isFuture = isFuture;
   }
 
-  /** Where an inversion takes the cursor back to. */
+  /** The cursor that an inversion takes the table back to. */
   get start(): Order | null {
     return this.#start;
   }
@@ -73,12 +73,12 @@ export class AnswerOrder {
     return this.#greatest;
   }
 
-  /** Whether what has come is a prefix of the answer. */
+  /** True while all that has come is a prefix of the answer. */
   get isPrefix(): boolean {
     return this.#state === "sorted" || this.#state === "complete";
   }
 
-  /** Whether an inversion was seen at any time. */
+  /** True once an inversion was seen. */
   get wasUnsorted(): boolean {
     return this.#wasUnsorted;
   }
@@ -103,7 +103,7 @@ export class AnswerOrder {
     );
   }
 
-  /** Where the cursor may stand once a window with this greatest settled order is durable. */
+  /** The cursor once a window with this greatest settled order is durable. */
   cursorAfter(cursor: Order | null, windowOrder: Order | null): Order | null {
     return this.isPrefix ? maxOrder(cursor, windowOrder) : cursor;
   }

@@ -72,7 +72,7 @@ export class AnswerWriter {
     this.#movedAt = clock.monotonic();
   }
 
-  /** Whether the origin has to wait, so that its silence says nothing. */
+  /** True while the origin has to wait, so that its silence says nothing. */
   get isBlocking(): boolean {
     return this.#isCrowded() && this.#state !== "closed";
   }
@@ -135,11 +135,11 @@ export class AnswerWriter {
     // Nobody must take for complete what has lost a part.
     if (isBusy || !this.#pending.empty) this.#failure ??= reason;
     this.#state = "closed";
-    // It counts on rows that may never be written.
+    // The count goes on rows that may never be written.
     if (isBusy) this.#table.counter = null;
     const dropped = this.#drop();
     this.#room.notify();
-    // Where the pipe still runs, it would go on filling a window that nobody empties.
+    // A pipe that still runs would go on filling a window that nobody empties.
     this.#controller?.error(reason);
     await this.#barrier(() => Promise.resolve()).catch(() => {});
     await dropped;
@@ -195,7 +195,7 @@ export class AnswerWriter {
     return this.#limits.isFull(this.#pending, this.#state === "following");
   }
 
-  /** Whether the origin has to wait: what is gathered, and what is left to commit, is enough. */
+  /** The origin has to wait: the rows gathered, and those left to commit, are enough. */
   #isCrowded(): boolean {
     return this.#isFull() || this.#limits.isCrowded(this.#pending, this.#current);
   }
@@ -205,7 +205,7 @@ export class AnswerWriter {
       this.#limits.maySpill(this.#pending, this.#table.meta.rows);
   }
 
-  /** Whether all that was sent is durable, and the cursor says so. */
+  /** All that was sent is durable, and the cursor says so. */
   #isSettled(): boolean {
     const { committer, meta, cursor, parts } = this.#table;
     return committer.isIdle && meta.cursor === cursor && parts.isSettled;
@@ -243,7 +243,7 @@ export class AnswerWriter {
       }
       if (action.kind !== "wait") {
         const now = this.#table.clock.monotonic();
-        // What a commit leaves of the machine says nothing of the stream.
+        // A machine that was busy with a commit says nothing of the stream.
         this.#rate.begin(0, now);
         this.#movedAt = now;
         this.#room.notify();
@@ -252,7 +252,7 @@ export class AnswerWriter {
   }
 
   async #fail(error: unknown): Promise<void> {
-    // Of an abandoned commit nobody is told.
+    // An abandoned commit is nobody's news.
     if (this.#state === "closed") return;
     this.#failure = error;
     this.#state = "closed";
@@ -340,7 +340,7 @@ export class AnswerWriter {
     }
   }
 
-  /** Whether the answer is over, or no more of it fits. */
+  /** The answer is over, or no more of it fits. */
   #isOver(): boolean {
     return this.#mailbox.hasBarrier || this.isBlocking || this.#state === "closed";
   }
@@ -367,10 +367,10 @@ export class AnswerWriter {
     // Before the first of them is written: what a crash leaves of the window is compared later.
     table.become(aboutToWrite(table.meta, window.maxOrder, order.least, order.isPrefix));
     this.#classifier.begin(window);
-    const run = new WindowCommit(table, observer, this.#options.tombstoneTtlMs, isFollowed);
+    const commit = new WindowCommit(table, observer, this.#options.tombstoneTtlMs, isFollowed);
     for (const reject of window.rejects) {
       if (!await table.rejects.isNew(reject)) continue;
-      await run.quarantine(reject);
+      await commit.quarantine(reject);
       observer.quarantined(reject.reason);
     }
     // Looked up, compared and put into operations together.
@@ -384,7 +384,7 @@ export class AnswerWriter {
         const decision = decisions[i];
         if (decision === undefined) continue;
         // Most rows just join an operation: awaiting each would cost as much as writing it.
-        const sent = run.add(row, decision);
+        const sent = commit.add(row, decision);
         if (sent !== undefined) await sent;
         if (decision.rows !== 0) table.counter?.adjust(row.key, decision.rows);
       }
@@ -394,7 +394,7 @@ export class AnswerWriter {
     this.#classifier.end();
     if (window.superseded > 0) observer.counted("stale", window.superseded);
     const target = order.cursorAfter(table.meta.cursor, window.settledOrder);
-    await run.end(target, () => {
+    await commit.end(target, () => {
       // An inversion that was seen meanwhile has taken the cursor back.
       if (order.isPrefix) table.become(covered(table.meta, target));
     });

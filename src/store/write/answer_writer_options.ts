@@ -1,5 +1,5 @@
 /**
- * What an answer writer is made with.
+ * Options of an answer writer.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Order } from "../../protocol/cursor.ts";
 import type { WindowLimits } from "./window_limits.ts";
 import type { WindowCommitObserver } from "./window_commit.ts";
 
-/** Who is told what the writer does. */
+/** The listener to what the writer does. */
 export interface AnswerWriterObserver extends WindowCommitObserver {
   quarantined(reason: string): void;
   /** The stream outran the commits: what readers see is behind again. */
@@ -20,13 +20,13 @@ export interface AnswerWriterOptions {
   readonly tombstoneTtlMs: number;
   /** Count the rows, where the count is an estimate, once caught up. */
   readonly count: boolean;
-  /** Whether rows are stored as something else than the origin's record. */
+  /** True where rows are stored as something else than the origin's record. */
   readonly isTransformed: boolean;
   /** Begin by following: the table was up to date a moment ago. */
   readonly following: boolean;
   /** How much is gathered; for tests. */
   readonly limits?: WindowLimits;
-  /** Whether an order lies in the future, so that the cursor must not stand there; default none. */
+  /** True of an order in the future, where the cursor must not stand; by default none is. */
   readonly isFuture?: (order: Order) => boolean;
   readonly observer: AnswerWriterObserver;
 }

@@ -1,5 +1,5 @@
 /**
- * What becomes of the rows of one answer: written without looking, or compared with what is stored.
+ * The fate of the rows of one answer: written without looking, or compared with the stored ones.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export class Classifier {
     this.#highWater.end();
   }
 
-  /** What each row does: told without reading where nothing stored can be as new. */
+  /** Decides on each row: without reading where nothing stored can be as new. */
   async decide(rows: readonly Row[], { isFollowed, isOrdered }: WindowTraits): Promise<Decision[]> {
     const table = this.#table;
     const isConfirmed = confirmation(table.meta.resync);
@@ -107,7 +107,7 @@ export class Classifier {
     isConfirmed: Confirmation,
   ): Promise<Decision[]> {
     const table = this.#table;
-    // What is on its way may concern the same keys.
+    // Operations on their way may concern the same keys.
     if (table.committer.isOrdered) await table.committer.idle();
     const { name, shape, store } = table;
     // By the connection that commits: its pages are still in memory, where a commit makes every

@@ -23,7 +23,7 @@
 /** How the writer works at the moment. */
 export type FlushState = "filling" | "draining" | "slowing" | "following" | "closed";
 
-/** What the writer is to do next. */
+/** The writer's next step. */
 export type FlushAction =
   /** Commit what is pending: as gathered, or compared and in the origin's order. */
   | { readonly kind: "commit"; readonly manner: "gathered" | "followed" }
@@ -38,24 +38,24 @@ export type FlushAction =
   /** Look again when something has happened, or after so long; null: only then. */
   | { readonly kind: "wait"; readonly waitMs: number | null };
 
-/** What the policy is told. */
+/** The figures that the policy goes by. */
 export interface FlushFigures {
   /** Rows and rejects that are pending. */
   readonly isEmpty: boolean;
   /** Rows that are pending. */
   readonly pendingRows: number;
-  /** Whether the pending window is full. */
+  /** The pending window is full. */
   readonly isFull: boolean;
-  /** Whether it keeps its rows packed: then it is large. */
+  /** The pending window keeps its rows packed: then it is large. */
   readonly isPacked: boolean;
-  /** Whether a part of it is in a file. */
+  /** A part of the pending window is in a file. */
   readonly isSpilled: boolean;
-  /** Whether the pending window is one that a draining state began with. */
+  /** The pending window is one that a draining state began with. */
   readonly isGathered: boolean;
-  /** Whether all that was sent is durable, and the cursor says so. */
+  /** All that was sent is durable, and the cursor says so. */
   readonly isSettled: boolean;
   readonly isBarrierWaiting: boolean;
-  /** Whether a count of the rows is under way. */
+  /** A count of the rows is under way. */
   readonly isCounting: boolean;
   /** Nothing arrived for so long, nor was anything committed. */
   readonly quietMs: number;
@@ -102,7 +102,7 @@ const SLEEP: FlushAction = { kind: "wait", waitMs: null };
 const GATHERED: FlushAction = { kind: "commit", manner: "gathered" };
 const FOLLOWED: FlushAction = { kind: "commit", manner: "followed" };
 
-/** What comes next. */
+/** The next state, and the step in it. */
 export function nextFlush(
   state: FlushState,
   figures: FlushFigures,

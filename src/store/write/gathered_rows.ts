@@ -23,7 +23,7 @@ export class GatheredRows {
   length = 0;
   /** Length of the longest row that ever was among them, in UTF-16 units. */
   longest = 0;
-  /** Whether every key came after the one before it: then there is nothing to gain from waiting. */
+  /** True while every key came after the one before it: then there is nothing to gain from waiting. */
   ascending = true;
   /** Rows that are deletions, roughly: of a key that came twice, both count. */
   deletions = 0;

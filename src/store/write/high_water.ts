@@ -1,5 +1,5 @@
 /**
- * What is known of a table's rows without reading them, so that most rows of a catch-up can be
+ * The edge of a table's rows, known without reading them, so that most rows of a catch-up can be
  * written blind.
  *
  * @module

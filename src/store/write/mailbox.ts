@@ -1,5 +1,5 @@
 /**
- * What waits for a loop: news to look at, and barriers to run between two of its steps.
+ * A loop's mailbox: news to look at, and barriers to run between two of its steps.
  *
  * @module
  */
@@ -26,12 +26,12 @@ export class Mailbox {
     this.#clock = clock;
   }
 
-  /** Whether a barrier waits to be run. */
+  /** True while a barrier waits to be run. */
   get hasBarrier(): boolean {
     return this.#barriers.length > 0;
   }
 
-  /** There is something to look at. */
+  /** News: the loop looks again. */
   post(): void {
     this.#hasNews = true;
     this.#news.notify();

@@ -24,7 +24,7 @@ const SPARE_NUMBERS = 6;
 /** Bytes of a list of texts. Parsing one by one costs twice as much as parsing such a list. */
 const LIST_BYTES = 2 ** 14;
 
-/** Where lists are put together. */
+/** The buffer in which lists are put together. */
 const shortList = new Uint8Array(LIST_BYTES);
 const OPENING = 0x5b;
 const COMMA = 0x2c;
@@ -78,7 +78,7 @@ export class PackedRows implements Arrivals {
   readonly #keys = new Column<Bare>();
   readonly #orders = new Column<Order>();
   readonly #blocks: Uint8Array[] = [];
-  /** Where each text lies, as {@linkcode placeOf} says. */
+  /** The place of each text, as {@linkcode placeOf} says. */
   readonly #places = new Column<number>();
   #end = 0;
 

@@ -1,5 +1,5 @@
 /**
- * Where a window's rows wait that don't fit in memory: sorted runs in a temporary file.
+ * Rows of a window that don't fit in memory: sorted runs in a temporary file.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const SIZE_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 /** Rows that come in key order, one a key, some at a time; none at their end. */
 export type RowSource = BlockSource<Row>;
 
-/** Where a list lies in the file: the sizes of its texts, and then the list. */
+/** The place of a list in the file: the sizes of its texts, and then the list. */
 interface Place {
   readonly from: number;
   readonly bytes: number;

@@ -32,7 +32,7 @@ export interface WindowOptions {
 /** UTF-16 units of a slice, from which on it gets no more rows. */
 const SLICE_LENGTH = 2 ** 21;
 
-/** What a reject takes besides its text, in UTF-16 units. */
+/** Length of a reject besides its text, in UTF-16 units. */
 const REJECT_LENGTH = 128;
 
 /** Rows in the order of their arrival, until they are taken. */
@@ -71,7 +71,7 @@ export class Window {
     return this.#rows.longest;
   }
 
-  /** Whether every key came after the one before it: then there is nothing to gain from waiting. */
+  /** True while every key came after the one before it: then there is nothing to gain from waiting. */
   get ascending(): boolean {
     return this.#rows.ascending;
   }
@@ -147,7 +147,7 @@ export class Window {
     return this.runs === 0 ? this.#rows.plain : null;
   }
 
-  /** Whether rows in memory may go to a file. In key order there is nothing to gain from it. */
+  /** True while rows in memory may go to a file. In key order there is nothing to gain from it. */
   get canSpill(): boolean {
     return !this.ascending && this.#file.canWrite;
   }

@@ -36,24 +36,24 @@ const MAX_MARK_BYTES = 16_384;
 /** Serialised size of a large row's directory. */
 const DIRECTORY_BYTES = 256;
 
-/** Who is notified of a window's commits. */
+/** The listener to a window's commits. */
 export interface WindowCommitObserver {
-  /** What became of records: those whose fate is durable. */
+  /** Records have met a fate that is durable. */
   counted(outcome: Outcome, records: number): void;
   /** Rows were committed. The cursor moves on when the promise resolves. */
   committed(event: CommitEvent): void | Promise<void>;
   /**
-   * Whether anybody wants events; asked when an operation is sent: who comes later waits until it is
-   * durable, and reads what is stored.
+   * True while anybody wants events; asked when an operation is sent: a listener that comes later
+   * waits until it is durable, and reads the stored rows.
    */
   wantsEvents(): boolean;
-  /** Whether {@linkcode committed} must have returned before the cursor may move. */
+  /** True where {@linkcode committed} must have returned before the cursor may move. */
   readonly awaitsEvents: boolean;
 }
 
-/** The last operation of a run. */
-interface RunEnd {
-  /** What it adds to the change index. */
+/** The last operation of a window. */
+interface WindowEnd {
+  /** Its part of the change index. */
   readonly plan: ChangePlan | null;
   /** Called when all of the window is durable. */
   readonly durable: () => void;
@@ -67,14 +67,14 @@ export class WindowCommit {
   readonly #table: Table;
   readonly #observer: WindowCommitObserver;
   readonly #ttlMs: number;
-  /** Whether each operation writes the cursor's entry; else only the one that closes the window. */
+  /** True where each operation writes the cursor's entry; else only the one that closes the window. */
   readonly #isSigned: boolean;
   readonly #rowPrefixBytes: number;
   readonly #tombstonePrefixBytes: number;
   #operation: Operation;
-  /** What became of the rows since the operation before. */
+  /** Outcomes of the rows since the operation before. */
   #outcomes = new Map<Outcome, number>();
-  /** What the operation changes. */
+  /** Rows that the operation changes. */
   #notified: Row[] = [];
   #rows = 0;
   #changed = 0;
@@ -147,7 +147,7 @@ export class WindowCommit {
       this.#count(this.#outcomes);
       durable();
     } else if (!this.#isSigned) {
-      // It is sent when all before it is durable, and closes the window.
+      // The closing operation is sent when all before it is durable.
       await this.#send(cursor, { plan, durable });
     } else if (committer.isIdle && !this.#observer.awaitsEvents) {
       // Alone on its way, an operation carries the cursor that covers it; otherwise the next does.
@@ -260,11 +260,11 @@ export class WindowCommit {
     if (decision.changed) this.#notified.push(row);
   }
 
-  /** @param end what the last operation of the window does besides */
-  async #send(cursor: Order | null, end: RunEnd | null = null): Promise<void> {
+  /** @param end the last operation of the window does besides */
+  async #send(cursor: Order | null, end: WindowEnd | null = null): Promise<void> {
     const table = this.#table;
     const operation = this.#operation;
-    // What nobody wants to be notified of is not held until it is durable.
+    // Rows that nobody wants to be notified of are not held until they are durable.
     const notified = this.#observer.wantsEvents() ? this.#notified : [];
     const outcomes = this.#outcomes;
     table.become(changed(table.meta, this.#rows, this.#changed));

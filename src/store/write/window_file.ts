@@ -20,7 +20,7 @@ export class WindowFile {
     this.#beside = beside;
   }
 
-  /** Whether more may be written. */
+  /** True while more may be written. */
   get canWrite(): boolean {
     return this.#beside !== null && !this.#hasFailed;
   }

@@ -68,7 +68,7 @@ export class WindowLimits {
     };
   }
 
-  /** Whether a window is to be committed. */
+  /** A full window is to be committed. */
   isFull(window: Window, following: boolean): boolean {
     const { held, length, ascending } = window;
     if (length >= this.length) return true;
@@ -78,14 +78,14 @@ export class WindowLimits {
       (ascending && held >= 2 * rowsPerOperation(held, length));
   }
 
-  /** Whether a window and what is left of the one before it are too much. */
+  /** A window and the rest of the one before it may be too much together. */
   isCrowded(window: Window, before: Window | null): boolean {
     const held = before?.held ?? 0;
     return held > 0 && window.held + held >= this.rows;
   }
 
   /**
-   * Whether a window behind one that is being committed is to make room by writing to a file.
+   * A window behind one that is being committed may make room by writing to a file.
    *
    * @param rows of the table, roughly
    */
