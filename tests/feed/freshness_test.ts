@@ -15,6 +15,9 @@ import { startFeed } from "./feed_replica.ts";
 /** How much faster than the machine's time goes here. */
 const PACE = 10;
 
+/** What a busy machine may read late of what came in time, in seconds of that time. */
+const SLACK_SECONDS = 5;
+
 const age = (replica: TestReplica) => replica.status.ageSeconds ?? Infinity;
 
 const isReady = (replica: TestReplica, maxStalenessMs: number) =>
@@ -38,7 +41,7 @@ Deno.test("the age of a copy travels with it: what the hub doesn't hear, no edge
     () => {
       const silence = (clock.monotonic() - lastWord) / 1000;
       for (const copy of [hub.replica, middle.replica, edge]) {
-        assert.ok(age(copy) >= silence - 0.5, `${age(copy)} after ${silence}`);
+        assert.ok(age(copy) >= silence - SLACK_SECONDS, `${age(copy)} after ${silence}`);
       }
       return silence > 25;
     },
@@ -79,7 +82,7 @@ Deno.test("rows that a copy passes on late are no word of its origin's", async (
   await edge.until(({ rows }) => rows === 1999, "it has every row");
   for (const copy of [middle.replica, edge]) {
     const silence = (clock.monotonic() - lastWord) / 1000;
-    assert.ok(age(copy) >= silence - 0.5, `${age(copy)} after ${silence}`);
+    assert.ok(age(copy) >= silence - SLACK_SECONDS, `${age(copy)} after ${silence}`);
   }
 });
 

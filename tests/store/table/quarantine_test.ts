@@ -44,8 +44,8 @@ Deno.test("a bad line whose commit failed is kept when it comes again", async ()
   await using store = await TempStore.create();
   let isFailing = true;
   using _hook = new CommitHook((number) => {
-    // The lease and the layout go through, the first batch fails.
-    if (number > 2 && isFailing) {
+    // The layout, the store's id and the lease go through, the first batch fails.
+    if (number > 3 && isFailing) {
       isFailing = false;
       throw new Error("disk I/O error");
     }
