@@ -5,21 +5,10 @@
  * @module
  */
 
-import type { ProcessStatus, StateName, TableStatus } from "../replica/status.ts";
+import { type ProcessStatus, STATES, type TableStatus } from "../replica/status.ts";
 
 /** More label values than this of one metric are summed as `other`: series cost memory for ever. */
 const MAX_REASONS = 30;
-
-const STATES: readonly StateName[] = [
-  "starting",
-  "connecting",
-  "catching-up",
-  "live",
-  "held",
-  "waiting",
-  "failing",
-  "stopped",
-];
 
 /** Reasons that are told from the start: Prometheus sees no increase in a series that begins at 1. */
 const NONE_YET: Readonly<Record<string, number>> = Object.fromEntries(

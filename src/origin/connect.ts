@@ -18,6 +18,7 @@ import { framingOf } from "./framing.ts";
 import { guardBody } from "./guard.ts";
 import { checkHeaders, type Header, overlay, ownHeaders, readHeaderFile } from "./headers.ts";
 import { httpDate } from "./http_date.ts";
+import { nextPage } from "./link.ts";
 import { printableUrl } from "./printable.ts";
 import { type Exchange, follow } from "./redirects.ts";
 import type { OriginClient } from "./tls_client.ts";
@@ -42,6 +43,8 @@ export interface ConnectOptions {
    * same as then, only what has changed is asked for. Never for a resync.
    */
   readonly validators?: Validators | null;
+  /** The page to ask for, as {@linkcode Answer.next} told it, instead of what `cursor` asks for. */
+  readonly page?: string | null;
   /** The connections and certificates to use; default those of plain fetch. */
   readonly client?: OriginClient;
 }
@@ -63,6 +66,8 @@ export interface Answer {
   readonly generation: string | null;
   /** `lockstep-order-type`: how a feed's orders compare; null where it doesn't tell. */
   readonly orderType: OrderType | null;
+  /** The URL of the next page (`Link: rel="next"`), null for none. It may hold secrets. */
+  readonly next: string | null;
   /** The `Content-Type` header. */
   readonly contentType: string | null;
   /** The `Content-Encoding` header. */
@@ -127,7 +132,7 @@ export async function connect(
           "to begin",
       });
     });
-    return answerOf(exchange, options, clock, signal, (reason) => abort.abort(reason));
+    return answerOf(exchange, endpoint, options, clock, signal, (reason) => abort.abort(reason));
   } catch (error) {
     abort.abort(error);
     // An aborted fetch may settle late, or never: what it still brings is thrown away.
@@ -158,7 +163,7 @@ async function ask(
   if (options.generation) trusted.set("lockstep-generation", options.generation);
   overlay(trusted, checkHeaders(options.headers ?? []));
   if (options.headerFile !== undefined) overlay(trusted, await readHeaderFile(options.headerFile));
-  const url = new URL(endpoint.requestUrl(cursor));
+  const url = new URL(options.page ?? endpoint.requestUrl(cursor));
   const request = requestOf(url, trusted);
   const conditions = conditionsOf(request, options.validators ?? null);
   const { client } = options;
@@ -168,6 +173,7 @@ async function ask(
 
 function answerOf(
   asked: Asked,
+  endpoint: Endpoint,
   options: ConnectOptions,
   clock: Clock,
   signal: AbortSignal | undefined,
@@ -178,6 +184,7 @@ function answerOf(
   const contentType = headers.get("content-type");
   const orderType = headers.get("lockstep-order-type");
   const printable = printableUrl(url);
+  const next = nextPage(headers.get("link"), url, endpoint.origin);
   const framing = framingOf(headers, isHttp2);
   // Where there is no body, its end came with the headers. A part that nobody asked for is a part.
   const endIsProof = decision === "nothing-new" ||
@@ -206,6 +213,7 @@ function answerOf(
     ageMs: ageOf(headers.get("lockstep-age")),
     generation: headers.get("lockstep-generation"),
     orderType: isOrderType(orderType) ? orderType : null,
+    next,
     contentType,
     contentEncoding: headers.get("content-encoding"),
     date: httpDate(headers.get("date")),

@@ -20,6 +20,8 @@ export type ErrorKind =
   | "redirect"
   | "not-records"
   | "bad-record"
+  | "behind-head"
+  | "hook"
   | "foreign-store"
   | "lease-held"
   | "lease-lost"

@@ -184,7 +184,7 @@ export class JsonValueDecoder {
 
   /** Whether a record is begun and not whole yet. */
   get isPending(): boolean {
-    return this.#cutter.isPending;
+    return this.#cutter.isPending || this.#framing.kind === "document";
   }
 
   /** Takes the next chunk of the body, which may begin and end anywhere, and isn't kept. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Clock } from "../base/clock.ts";
 import { logger } from "../base/log.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import type { CommitEvent } from "../store/read/change.ts";
@@ -15,13 +16,22 @@ const log = logger("replica");
 export class CommitListeners {
   readonly #table: string;
   readonly #onCommit: ReplicatorOptions["onCommit"];
+  readonly #clock: Clock;
+  /** Since when it has been waited for the user's function, by the stopwatch; null: it is not. */
+  #calledAt: number | null = null;
   /** What runs after commits; null for nothing. */
   readonly hooks: Hooks | null;
   readonly #listeners = new Set<(event: CommitEvent) => void>();
   readonly #onProgress = new Set<() => void>();
 
-  constructor(table: string, onCommit: ReplicatorOptions["onCommit"], hooks: Hooks | null) {
+  constructor(
+    table: string,
+    onCommit: ReplicatorOptions["onCommit"],
+    hooks: Hooks | null,
+    clock: Clock,
+  ) {
     this.#table = table;
+    this.#clock = clock;
     this.#onCommit = onCommit;
     this.hooks = hooks;
   }
@@ -36,6 +46,11 @@ export class CommitListeners {
   onProgress(listener: () => void): () => void {
     this.#onProgress.add(listener);
     return () => this.#onProgress.delete(listener);
+  }
+
+  /** For how long it has been waited for the function given as `onCommit`, in milliseconds. */
+  callbackMs(): number {
+    return this.#calledAt === null ? 0 : this.#clock.monotonic() - this.#calledAt;
   }
 
   /** The cursor or the state may have changed. */
@@ -70,8 +85,10 @@ export class CommitListeners {
         });
       }
     }
+    if (this.#onCommit === undefined) return;
+    this.#calledAt = this.#clock.monotonic();
     try {
-      await this.#onCommit?.(event);
+      await this.#onCommit(event);
     } catch (error) {
       throw new LockstepError(`onCommit failed: ${messageOf(error)}`, {
         kind: "callback",
@@ -79,6 +96,8 @@ export class CommitListeners {
         hint: "mend the function given as onCommit; it is told the same changes again",
         cause: error,
       });
+    } finally {
+      this.#calledAt = null;
     }
   }
 }

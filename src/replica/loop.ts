@@ -22,6 +22,9 @@ import { storeFault } from "../store/kv/store_error.ts";
 import { AnswerIngest, type TableParts } from "./answer_ingest.ts";
 import { beatSeconds } from "./last_word.ts";
 import { AnswerStats } from "./answer_stats.ts";
+import { PageTrail } from "./page_trail.ts";
+import { beginPass, type Pass, type PassStep } from "./pass.ts";
+import { linkedInCircle } from "./pass_errors.ts";
 
 /** The origin's head; null where it says none, or none that can be read. */
 function headOf({ head }: Answer, type: OrderType | null): Order | null {
@@ -33,12 +36,27 @@ function headOf({ head }: Answer, type: OrderType | null): Order | null {
   }
 }
 
+/** Answers in a row that are asked for at once, each of them long, after which a table is behind. */
+const BEHIND_ANSWERS = 3;
+
+/** A pass, and the text by which the next request of it asks. */
+interface AskedPass {
+  readonly pass: Pass;
+  readonly from: string;
+}
+
 export class Loop implements Disposable {
   readonly #parts: TableParts;
   readonly #backoff: Backoff;
   readonly #client: OriginClient;
   /** The answer that is being read; null between answers. */
   #intake: AnswerIngest | null = null;
+  /** The pass that is under way; null where the next request begins one at the cursor. */
+  #pass: AskedPass | null = null;
+  /** Records of the longest answer of the pass before. */
+  #longest = 0;
+  /** The links of the answer's pages so far, and the next page; null where none is to be followed. */
+  #page: { readonly url: string; readonly trail: PageTrail } | null = null;
   #needsRecovery = false;
   /** Of the last answer, where all of it is stored, and nothing has failed since. */
   #validators: Validators | null = null;
@@ -61,6 +79,16 @@ export class Loop implements Disposable {
     return this.#intake?.reading ?? null;
   }
 
+  /** For how long whole records have been waiting without a commit, in milliseconds. */
+  standstillMs(): number {
+    return this.#intake?.standstillMs ?? 0;
+  }
+
+  /** Looks again at the answer that is being read. */
+  look(): void {
+    this.#intake?.look();
+  }
+
   /** Whether a commit broke off: what is known of the table may not be what is stored. */
   get needsRecovery(): boolean {
     return this.#needsRecovery;
@@ -70,11 +98,11 @@ export class Loop implements Disposable {
   async run(signal: AbortSignal): Promise<void> {
     const { config: { options }, journal, resync } = this.#parts;
     while (!signal.aborted) {
-      const failure = await this.#attempt(signal);
-      const isDone = options.once && failure === null && journal.isLive && !resync.isPending;
+      const outcome = await this.#attempt(signal);
       if (signal.aborted) return;
-      if (isDone) return resync.assertDone();
-      await this.#pause(failure, signal);
+      const isLive = !(outcome instanceof LockstepError) && outcome?.next === "end";
+      if (options.once && isLive && journal.isLive && !resync.isPending) return resync.assertDone();
+      await this.#pause(outcome, signal);
     }
   }
 
@@ -93,8 +121,8 @@ export class Loop implements Disposable {
     this.#client[Symbol.dispose]();
   }
 
-  /** One request and its answer. Returns what went wrong, or null. */
-  async #attempt(signal: AbortSignal): Promise<LockstepError | null> {
+  /** One request and its answer: what is to be done then, or what went wrong; null: interrupted. */
+  async #attempt(signal: AbortSignal): Promise<PassStep | LockstepError | null> {
     const { table, resync, holds } = this.#parts;
     this.#interrupt = new AbortController();
     const stop = AbortSignal.any([signal, this.#interrupt.signal]);
@@ -103,11 +131,15 @@ export class Loop implements Disposable {
       if (this.#needsRecovery) await this.#recover();
       await holds.prepare();
       await resync.prepare();
-      await this.#exchange(stop);
-      return null;
+      return await this.#exchange(stop);
     } catch (error) {
       // An origin that only asks for a pause goes on where it was.
-      if (!(error instanceof LockstepError && error.status === 429)) resync.cut();
+      if (!(error instanceof LockstepError && error.status === 429)) {
+        resync.cut();
+        // Where it stands still below its head, the next request of the same pass tells so again.
+        if (!(error instanceof LockstepError && error.kind === "behind-head")) this.#pass = null;
+        this.#page = null;
+      }
       if (stop.aborted) return null;
       const failure = storeFault(table.store.path, error);
       await holds.failed(failure).catch(() => {
@@ -127,46 +159,98 @@ export class Loop implements Disposable {
     this.#needsRecovery = false;
   }
 
-  async #exchange(stop: AbortSignal): Promise<void> {
+  /** Keeps what is known of the pass for the next request. */
+  #passed(step: PassStep, from: string): void {
+    const pass = step.next === "fail" ? null : step.pass;
+    const { orders } = this.#parts.table;
+    // Linked pages, and an answer in no order, are asked for once more from where they began.
+    const isSame = pass !== null && (pass.greatest === null || pass.greatest === pass.since);
+    const text = pass === null || isSame ? from : orders.askText(pass.greatest ?? 0);
+    this.#pass = pass === null ? null : { pass, from: text };
+    if (step.next !== "page") this.#page = null;
+    if (step.next === "end") this.#longest = step.end.longest;
+    const isBehind = step.next === "again" && !step.pauses && step.pass.atOnce >= BEHIND_ANSWERS;
+    if (isBehind) this.#parts.journal.enter("behind");
+  }
+
+  /** The pass that the next request belongs to. */
+  #asked(): AskedPass {
+    const { table, resync, config: { options } } = this.#parts;
+    const { isFromBeginning } = resync;
+    if (!isFromBeginning && this.#pass !== null) return this.#pass;
+    this.#page = null;
+    const { start, cursor } = table.meta;
+    if (isFromBeginning || cursor === null) {
+      return { pass: beginPass(start), from: this.#beginning(isFromBeginning) };
+    }
+    const from = this.#rewound(cursor);
+    // An overlap may be larger than a page: what it brings again leads on, page by page.
+    const since = options.overlap === undefined ? cursor : parseOrder(from, table.orders.type);
+    return { pass: beginPass(since, this.#longest), from };
+  }
+
+  async #exchange(stop: AbortSignal): Promise<PassStep> {
     const { config: { endpoint, clock }, table, journal, resync } = this.#parts;
     const isFromBeginning = resync.isFromBeginning;
+    const { pass, from } = this.#asked();
     const cursor = isFromBeginning ? null : table.meta.cursor;
-    const from = this.#asked(cursor, isFromBeginning);
     journal.enter("connect");
     const validators = table.meta.resync === null ? this.#validators : null;
     this.#validators = null;
-    const options = { ...this.#connectOptions(), validators };
+    const page = this.#page?.url ?? null;
+    const options = { ...this.#connectOptions(), validators, page };
     const answer = await connect(endpoint, from, options, clock, stop);
     journal.metrics.connections++;
     this.#backoff.answered();
     journal.lastWord.answered(answer.ageMs);
-    journal.contact();
     journal.enter("answered");
+    this.#follow(answer);
     const { orders } = table;
     // Everything is compared: the records decide anew.
     if (isFromBeginning) orders.reopen();
     if (answer.orderType !== null) orders.told(answer.orderType);
-    const { start } = table.meta;
-    const since = cursor === null ? start : parseOrder(from, orders.type);
+    const since = pass.greatest === null ? null : parseOrder(from, orders.type);
     const head = headOf(answer, orders.type);
     await resync.checkGeneration(answer);
     await resync.answered();
-    const isEmpty = answer.head === "";
-    const reading = new AnswerStats({ since, cursor, head, isEmpty, date: answer.date });
-    const intake = new AnswerIngest(this.#parts, reading, await table.isEmpty());
-    this.#intake = intake;
-    await intake.run(answer, stop, () => this.interrupt());
-    if (table.meta.resync === null) this.#validators = answer.validators;
+    const reading = new AnswerStats({
+      since,
+      cursor,
+      head,
+      isEmpty: answer.head === "",
+      type: () => orders.type,
+      date: answer.date,
+      now: clock.now(),
+      headersAt: clock.monotonic(),
+      hasRows: !await table.isEmpty(),
+    });
+    this.#intake = new AnswerIngest(this.#parts, reading, pass, answer.next !== null);
+    const step = await this.#intake.run(answer, stop);
+    this.#passed(step, from);
+    const isWhole = step.next === "end" && step.end.complete && table.meta.resync === null;
+    if (isWhole) this.#validators = answer.validators;
+    return step;
   }
 
-  /** Waits as the failure, or the lack of one, asks for. */
-  async #pause(failure: LockstepError | null, signal: AbortSignal): Promise<void> {
+  /** Keeps the link to the answer's next page. */
+  #follow({ next, url, body }: Answer): void {
+    const trail = this.#page?.trail ?? new PageTrail();
+    this.#page = next === null ? null : { url: next, trail };
+    if (next === null || trail.follow(next)) return;
+    body?.cancel().catch(() => {});
+    throw linkedInCircle(url);
+  }
+
+  /** Waits as the outcome asks for. */
+  async #pause(outcome: PassStep | LockstepError | null, signal: AbortSignal): Promise<void> {
     const { config: { options, clock }, table, journal, resync } = this.#parts;
-    if (failure === null) {
+    if (!(outcome instanceof LockstepError)) {
+      if (outcome?.next === "page" || (outcome?.next === "again" && !outcome.pauses)) return;
       journal.metrics.reconnected("clean-end");
       await this.#sleep(this.#backoff.ended(options.pollMs ?? 1_000), signal);
       return;
     }
+    const failure = outcome;
     journal.report(failure);
     if (failure.retry === "never") throw failure;
     // An origin that has forgotten what came before 0, too, is not to be helped by another try.
@@ -191,13 +275,11 @@ export class Loop implements Disposable {
     await this.#parts.config.clock.sleep(ms, stop).catch(() => {});
   }
 
-  /** The text to ask the origin by. */
-  #asked(cursor: Order | null, isFromBeginning: boolean): string {
+  /** The text to ask the origin by where there is no cursor. */
+  #beginning(isFromBeginning: boolean): string {
     const { table } = this.#parts;
     const { floor, startText } = table.meta;
-    if (cursor !== null) return this.#rewound(cursor);
-    if (isFromBeginning || floor === null) return startText ?? "0";
-    return table.orders.askText(floor);
+    return isFromBeginning || floor === null ? startText ?? "0" : table.orders.askText(floor);
   }
 
   #rewound(cursor: Order): string {

@@ -16,7 +16,9 @@
  * - The length of an answer proves nothing: pages are cut by records, bytes, time, or by a filter
  *   behind the limit. Only an answer that brings no record above the greatest order of the pass is
  *   complete, whether or not the store changed.
- * - Over linked pages (`Link: rel="next"`) the greatest order moves with the last of them only.
+ * - Linked pages (`Link: rel="next"`) are one answer. A row that is deleted meanwhile may shift others
+ *   from one page to the one before, unread: so the next request asks from where this one did, and
+ *   the cursor moves at the end of the pass only.
  * - A pass with an overlap begins before the cursor, and goes on from what it has brought: a page
  *   may be smaller than the overlap.
  * - A broken answer ends the pass: the next one begins at the cursor.
@@ -92,8 +94,10 @@ export interface Pass {
   readonly longestBefore: number;
   /** Short answers in a row, each after a pause. */
   readonly short: number;
-  /** Whether the last answer was asked for without a pause. */
-  readonly wasAtOnce: boolean;
+  /** Answers in a row that were asked for without a pause. */
+  readonly atOnce: number;
+  /** Answers so far; linked pages are one. */
+  readonly answers: number;
   /** Answers in a row that ended, or stood still, below their head without bringing anything. */
   readonly belowHead: number;
   /** Whether every byte so far is accounted for. */
@@ -116,6 +120,8 @@ interface LinkedPages {
 
 /** What is known of an answer that came to a clean end. */
 export interface EndedAnswer {
+  /** The order asked for: at the greatest of the pass, or before it; null for the beginning. */
+  readonly since: Order | null;
   /** Usable records. */
   readonly records: number;
   readonly unreadable: number;
@@ -160,7 +166,8 @@ export function beginPass(since: Order | null, longestBefore = 0): Pass {
     // A pass from the beginning may be what rows are removed by: it counts on itself alone.
     longestBefore: since === null ? 0 : longestBefore,
     short: 0,
-    wasAtOnce: false,
+    atOnce: 0,
+    answers: 0,
     belowHead: 0,
     isProved: true,
     isLinked: false,
@@ -177,7 +184,8 @@ function isAbove(order: Order | null, other: Order | null): boolean {
 export function passEnd(pass: Pass, proof: PassProof): PassEnd {
   const { since, records, unreadable, newest, isLinked, longest } = pass;
   const reason = proof === "tie-page"
-    ? "the origin's last answer holds nothing but records of one order: if that is its page size, records behind them never come; let it send larger pages, or finer orders"
+    ? `the origin answers ${longest} rows of one order, again and again: if that is its page size, ` +
+      "rows behind them never come; let it send larger pages, or finer orders"
     : proof === "never-pauses"
     ? "the origin never pauses: every answer brings something new, so that none is known to be complete"
     : null;
@@ -199,12 +207,16 @@ export function passEnd(pass: Pass, proof: PassProof): PassEnd {
 function joined(pass: Pass, answer: EndedAnswer, pages: LinkedPages): Pass {
   return {
     ...pass,
-    greatest: maxOrder(pass.greatest, pages.newest),
+    // What linked pages have brought is asked for once more.
+    greatest: pass.isLinked
+      ? maxOrder(pass.greatest, pass.newest)
+      : maxOrder(pass.greatest, pages.newest),
     records: pass.records + answer.records,
     unreadable: pass.unreadable + answer.unreadable,
     newest: maxOrder(pass.newest, pages.newest),
     longest: Math.max(pass.longest, pages.records),
     isProved: pass.isProved && answer.isEndProved,
+    answers: pass.answers + 1,
     pages: null,
   };
 }
@@ -239,7 +251,7 @@ export function answered(pass: Pass, answer: EndedAnswer): PassStep {
   }
   const whole = joined(pass, answer, pages);
   if (answer.isNothingNew) return ended(whole);
-  const broughtMore = isAbove(pages.newest, pass.greatest);
+  const broughtMore = isFurther(pass, pages.newest);
   const longest = Math.max(whole.longest, whole.longestBefore);
   const isFull = pages.records >= TIE_PAGE_ROWS && pages.records >= longest;
   if (answer.head === "below" && !broughtMore) return belowHead(pass);
@@ -248,8 +260,8 @@ export function answered(pass: Pass, answer: EndedAnswer): PassStep {
   if (isAtHead) return ended(whole);
   if (!broughtMore) {
     const isTied = isFull && pass.pages === null &&
-      (pass.greatest === null || pages.least === null ||
-        compareOrder(pages.least, pass.greatest) >= 0);
+      (answer.since === null || pages.least === null ||
+        compareOrder(pages.least, answer.since) >= 0);
     return isTied ? ended(whole, "tie-page") : ended(whole);
   }
   return goOn(whole, pages.records);
@@ -264,11 +276,11 @@ function ended(pass: Pass, proof?: PassProof): PassStep {
 function goOn(whole: Pass, records: number): PassStep {
   if (records >= whole.longest * SHORT_PART) {
     // What gathered in a pause says nothing of a backlog: only one that was asked for at once does.
-    const short = whole.wasAtOnce ? 0 : whole.short;
-    const pass = { ...whole, short, belowHead: 0, wasAtOnce: true };
+    const short = whole.atOnce > 0 ? 0 : whole.short;
+    const pass = { ...whole, short, belowHead: 0, atOnce: whole.atOnce + 1 };
     return { next: "again", pauses: false, pass };
   }
-  const pass = { ...whole, short: whole.short + 1, belowHead: 0, wasAtOnce: false };
+  const pass = { ...whole, short: whole.short + 1, belowHead: 0, atOnce: 0 };
   if (pass.short < MOST_SHORT) return { next: "again", pauses: true, pass };
   return { next: "end", end: passEnd(pass, "never-pauses"), pass };
 }
@@ -280,9 +292,32 @@ export function belowHead(pass: Pass): PassStep {
   return { next: "again", pauses: true, pass: { ...pass, belowHead: below, pages: null } };
 }
 
-/** The pass goes on with an answer that stays open, and has brought something above. */
-export function progressed(pass: Pass): Pass {
-  return pass.belowHead === 0 ? pass : { ...pass, belowHead: 0 };
+/** What an answer that stays open has brought so far. */
+export interface OpenedAnswer {
+  readonly records: number;
+  readonly unreadable: number;
+  readonly newest: Order | null;
+  /** Whether it came in order: else what is below its greatest order may still come. */
+  readonly isSorted: boolean;
+}
+
+/** The pass with what an answer that stays open has brought so far. */
+export function opened(pass: Pass, answer: OpenedAnswer): Pass {
+  const { newest } = answer;
+  return {
+    ...pass,
+    greatest: answer.isSorted ? maxOrder(pass.greatest, newest) : pass.greatest,
+    newest: maxOrder(pass.newest, newest),
+    records: pass.records + answer.records,
+    unreadable: pass.unreadable + answer.unreadable,
+    belowHead: isFurther(pass, newest) ? 0 : pass.belowHead,
+    answers: pass.answers + 1,
+  };
+}
+
+/** Whether an order is above all that the pass has brought, and above where it began. */
+function isFurther(pass: Pass, newest: Order | null): boolean {
+  return isAbove(newest, maxOrder(pass.greatest, pass.newest));
 }
 
 /**
@@ -291,8 +326,7 @@ export function progressed(pass: Pass): Pass {
  *
  * @returns the pass to ask again with; null where the guess is believed
  */
-export function doubted(pass: Pass, newest: Order | null): Pass | null {
-  if (pass.guesses > 0 && !isAbove(newest, pass.greatest)) return null;
-  const greatest = maxOrder(pass.greatest, newest);
-  return { ...pass, greatest, newest: maxOrder(pass.newest, newest), guesses: pass.guesses + 1 };
+export function doubted(pass: Pass, answer: OpenedAnswer): Pass | null {
+  if (pass.guesses > 0 && !isFurther(pass, answer.newest)) return null;
+  return { ...opened(pass, answer), guesses: pass.guesses + 1 };
 }

@@ -34,11 +34,9 @@ import { Loop } from "./loop.ts";
 import { TableMetrics } from "./metrics.ts";
 import { guardLimits } from "./options.ts";
 import { Resync } from "./resync.ts";
+import { Standstill } from "./standstill.ts";
 import { tableStatus } from "./table_status.ts";
 import type { Sample, TableStatus } from "./status.ts";
-
-/** A commit that takes so long hangs. */
-const STUCK_MS = 60_000;
 
 /**
  * An origin that was silent for so long is not in touch: three of a feed's signs of life, and no
@@ -67,6 +65,7 @@ export class Replica {
   readonly #holds: Holds;
   readonly #loop: Loop;
   readonly #heartbeat: Heartbeat;
+  readonly #standstill: Standstill;
   /** Aborts when the loop has ended: no more changes will come. */
   readonly #ended = new AbortController();
 
@@ -83,7 +82,7 @@ export class Replica {
     this.#config = config;
     this.#clock = clock;
     this.#open = table;
-    this.#audience = new CommitListeners(name, options.onCommit, hooks);
+    this.#audience = new CommitListeners(name, options.onCommit, hooks, clock);
     this.#journal = new StatusRecorder(table, metrics, this.#audience);
     this.#resync = new Resync(table, this.#journal, options, () => this.#loop.interrupt());
     this.#holds = new Holds(table);
@@ -91,6 +90,7 @@ export class Replica {
     this.#loop = new Loop({ ...parts, holds: this.#holds });
     this.#heartbeat = new Heartbeat(table, this.#journal);
     table.onProgress(() => this.#audience.progressed());
+    this.#standstill = new Standstill(table, this.#journal, this.#audience, this.#loop);
   }
 
   /**
@@ -142,15 +142,18 @@ export class Replica {
     const { hooks } = this.#audience;
     const asked = (name: RequestName) => this.#asked(name);
     const beating = this.#heartbeat.run(ended, signal, asked, () => this.#loop.interrupt());
+    const watching = this.#standstill.run(ended);
     const looping = this.#heartbeat.begin(asked).then(() => this.#loop.run(ended));
     const stopHooks = () => void hooks?.stop();
     signal.addEventListener("abort", stopHooks, { once: true });
-    const finishing = looping.then(() => hooks?.finish());
+    const finishing = looping.then(() => hooks?.finish()).then(() => {
+      if (!signal.aborted) hooks?.assertDone();
+    });
     const failed = await Promise.race([finishing, beating.then(() => new Promise<never>(() => {}))])
       .then(() => null, (error: unknown) => ({ error }));
     over.abort();
     // Whichever of the two has failed: the other ends before the store is closed under it.
-    await Promise.allSettled([beating, looping, hooks?.stop()]);
+    await Promise.allSettled([beating, watching, looping, hooks?.stop()]);
     signal.removeEventListener("abort", stopHooks);
     if (failed === null) this.#journal.enter("stop");
     else this.#journal.giveUp(storeFault(this.#open.store.path, failed.error));
@@ -178,7 +181,7 @@ export class Replica {
 
   /** Whether commits come back, into the files that readers open. */
   get #isInPlace(): boolean {
-    return this.#heartbeat.isInPlace && this.#open.committer.waitingMs < STUCK_MS;
+    return this.#heartbeat.isInPlace && !this.#standstill.isOwnFault;
   }
 
   /** Starts a resync as soon as possible; rows stay readable meanwhile. */

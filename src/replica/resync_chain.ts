@@ -33,9 +33,10 @@ export class ResyncChain implements Disposable {
   }
 
   /** Something has come. */
-  add({ rows, rejects, maxOrder: greatest, foreign = 0 }: RowBatch): void {
+  add({ rows, rejects, maxOrder: greatest, foreign = [] }: RowBatch): void {
     // A heartbeat is no row of any table; whatever else can't be read may be one that we have.
-    const unreadable = rejects.filter(({ kind }) => kind === undefined || foreign === 0).length;
+    const unreadable =
+      rejects.filter(({ kind }) => kind === undefined || foreign.length === 0).length;
     this.records += rows.length + unreadable;
     this.unreadable += unreadable;
     this.greatest = maxOrder(this.greatest, greatest);

@@ -19,20 +19,25 @@ import type { OrderType } from "../protocol/cursor.ts";
  * - `catching-up`: an answer is being read that is not known to be at its end
  * - `live`: up to date with the origin as of the last contact
  * - `held`: live, but a sweep waits for approval
- * - `waiting`: a failure that usually passes; retrying with backoff
+ * - `waiting`: for the origin: after a failure that usually passes, retrying with backoff; or because
+ *   it has sent nothing yet that is a record. The reason says which
  * - `failing`: a failure that wants a person; retrying at the slowest pace, or, where another try
  *   can't help, not any more: the table then waits for the process to be started again
  * - `stopped`: the loop has ended as it was meant to
  */
-export type StateName =
-  | "starting"
-  | "connecting"
-  | "catching-up"
-  | "live"
-  | "held"
-  | "waiting"
-  | "failing"
-  | "stopped";
+export type StateName = typeof STATES[number];
+
+/** All states, in the order in which a table goes through them. */
+export const STATES = [
+  "starting",
+  "connecting",
+  "catching-up",
+  "live",
+  "held",
+  "waiting",
+  "failing",
+  "stopped",
+] as const;
 
 /** One failure, newest first in {@linkcode TableStatus.errors}. */
 export interface StatusError {

@@ -15,7 +15,6 @@ import type { WindowCommitObserver } from "../store/write/window_commit.ts";
 import type { Table } from "../store/table/table.ts";
 import type { CommitListeners } from "./listeners.ts";
 import type { TableMetrics } from "./metrics.ts";
-import type { AnswerStats } from "./answer_stats.ts";
 import { LastWord } from "./last_word.ts";
 import { isLive, type StateEvent, transition } from "./state.ts";
 import type { StateName } from "./status.ts";
@@ -38,8 +37,8 @@ export class StatusRecorder {
   nextAttempt: number | null = null;
   #lagMs: number | null = null;
   #warnings: readonly string[] = [];
-  /** Answers in a row that held nothing but rows of the cursor's own order. */
-  #tiePages = 0;
+  /** Whether it was known to be live, and not only guessed: what runs after commits may begin. */
+  #isSure = false;
 
   constructor(table: Table, metrics: TableMetrics, audience: CommitListeners) {
     this.metrics = metrics;
@@ -105,16 +104,28 @@ export class StatusRecorder {
       `(${deletionText(this.#table.shape)}) against what the origin sends`;
   }
 
-  enter(event: StateEvent): void {
+  /** Whether all that depends on being live may rely on it, or nothing does. */
+  get isSure(): boolean {
+    return this.#isSure || this.#audience.hooks === null;
+  }
+
+  /** @param isGuess whether being live is only a guess, by a silence */
+  enter(event: StateEvent, isGuess = false): void {
     const next = transition(this.#state, event);
-    if (isLive(next)) this.#trouble = null;
+    if (isLive(next)) {
+      this.#trouble = null;
+      if (!isGuess && !this.#isSure && (event === "caught-up" || event === "held")) {
+        this.#isSure = true;
+        this.#audience.hooks?.settle(true);
+      }
+    }
     if (next === this.#state) return;
     const table = this.#table;
     log.debug("{table}: {from} → {to}", { table: table.name, from: this.#state, to: next });
     if (isLive(next) && !this.isLive) {
       log.info("{table}: live with {rows} rows at cursor {cursor}", {
         table: table.name,
-        rows: table.meta.rows,
+        rows: table.meta.exact ? table.meta.rows : `about ${table.meta.rows}`,
         cursor: table.cursor === null ? "none" : table.orders.textOf(table.cursor),
       });
       const warning = this.#nothingLeft();
@@ -122,7 +133,7 @@ export class StatusRecorder {
     }
     this.#state = next;
     this.#stateSince = this.#clock.now();
-    if (isLive(next)) this.#audience.hooks?.settle(true);
+    if (isLive(next)) this.#audience.hooks?.settle(this.#isSure);
     else if (next === "catching-up") this.#audience.hooks?.settle(false);
     this.#audience.progressed();
   }
@@ -139,6 +150,26 @@ export class StatusRecorder {
     log[level]("{table}: {message}; {hint}", { table: this.#table.name, message, hint });
   }
 
+  /** There is nothing that could be used, and nothing wrong, either. */
+  wait(reason: LockstepError): void {
+    if (this.#trouble?.message === reason.message) return;
+    this.#trouble = reason;
+    this.enter("failed");
+  }
+
+  /** Nothing moves; no attempt has failed. */
+  stands(reason: LockstepError): void {
+    const { message, hint } = reason;
+    log.warn("{table}: {message}; {hint}", { table: this.#table.name, message, hint });
+    this.#trouble = reason;
+    this.enter("refused");
+  }
+
+  /** What was waited for has come. */
+  resumed(): void {
+    if (this.#state === "waiting") this.enter("answered");
+  }
+
   /** The loop has ended by a failure, which stays on show: no attempt is made any more. */
   giveUp(failure: LockstepError): void {
     if (this.#trouble !== failure) this.report(failure);
@@ -150,15 +181,14 @@ export class StatusRecorder {
     this.lastWord.contact();
   }
 
-  /** An answer came to its end: what was odd about it. */
-  noteOddities(reading: AnswerStats): void {
-    const found = reading.warnings();
-    this.#tiePages = reading.isTiePage ? this.#tiePages + 1 : 0;
-    if (this.#tiePages >= 2) {
-      found.push(
-        `the origin answers ${reading.rows} rows of one order, again and again: if that is its page size, rows behind them never come`,
-      );
-    }
+  /**
+   * An answer came to its end: what was odd about it, and about the pass that ends with it.
+   *
+   * @param isFirst whether it is the first of its pass: what was said of an earlier one is over
+   */
+  noteOddities(warnings: readonly string[], reason: string | null, isFirst: boolean): void {
+    const said = reason === null ? warnings : [...warnings, reason];
+    const found = isFirst ? [...said] : [...new Set([...this.#warnings, ...said])];
     for (const warning of found) {
       if (!this.#warnings.includes(warning)) {
         log.warn("{table}: {warning}", { table: this.#table.name, warning });

@@ -58,7 +58,7 @@ export interface RowBatch {
   /** Whether the chunk ended within a value. */
   readonly isPending?: boolean;
   /** Objects with neither key nor order, few enough to be a heartbeat. */
-  readonly foreign?: number;
+  readonly foreign?: readonly Reject[];
   /** False where a row's order was below that of an earlier row of the same answer. */
   readonly sorted: boolean;
 }
@@ -76,6 +76,8 @@ export interface RowReaderOptions {
   readonly transform?: ((record: JsonObject) => JsonObject | undefined) | undefined;
   /** Throw at the first record that can't be used. */
   readonly strict?: boolean;
+  /** Whether an order lies in the future: nothing behind such a record is out of order. */
+  readonly isFuture?: (order: Order) => boolean;
   /** Kinds of objects with neither key nor order that are set aside; what is new is added. */
   readonly foreignKinds?: Set<string>;
 }
@@ -121,6 +123,8 @@ export class RowReader {
   readonly #watch: OrderWatch;
   /** The greatest order of the answer so far. */
   #greatest: Order | null = null;
+  /** The greatest one behind a record from the future. */
+  #present: Order | null = null;
   #bad = 0;
   #anyGood = false;
   readonly #kinds: Set<string>;
@@ -178,7 +182,7 @@ export class RowReader {
         this.#greatest = maxOrder = order;
         minOrder ??= order;
       } else {
-        sorted = false;
+        if (!this.#isBehindFuture(order)) sorted = false;
         if (maxOrder === null || compareOrder(order, maxOrder) > 0) maxOrder = order;
         if (minOrder === null || compareOrder(order, minOrder) < 0) minOrder = order;
       }
@@ -189,7 +193,15 @@ export class RowReader {
     this.#judge(rows.length, isHeartbeat ? rejects : [...rejects, ...foreign]);
     rejects.push(...isHeartbeat ? foreign.filter((reject) => this.#isNewKind(reject)) : foreign);
     const read = { rows, rejects, bytes: batch.bytes, maxOrder, minOrder, sorted };
-    return { ...read, foreign: isHeartbeat ? foreign.length : 0 };
+    return { ...read, foreign: isHeartbeat ? foreign : [] };
+  }
+
+  /** Whether an order that is below the greatest is only below one from the future. */
+  #isBehindFuture(order: Order): boolean {
+    if (this.#greatest === null || !this.#options.isFuture?.(this.#greatest)) return false;
+    const isInOrder = this.#present === null || compareOrder(order, this.#present) >= 0;
+    if (isInOrder) this.#present = order;
+    return isInOrder;
   }
 
   #refused(value: JsonValue, reason: Refusal): Reject {

@@ -1,18 +1,29 @@
 import assert from "node:assert/strict";
 import { AnswerStats, type Asked } from "../../src/replica/answer_stats.ts";
 import type { RowBatch } from "../../src/stream/row_reader.ts";
+import type { Order } from "../../src/protocol/cursor.ts";
 import { batchOf, makeRow } from "../support/arbitraries.ts";
 
-const NOTHING: Asked = { since: null, cursor: null, head: null, date: null, isEmpty: false };
+const NOTHING: Asked = {
+  since: null,
+  cursor: null,
+  head: null,
+  date: null,
+  isEmpty: false,
+  type: () => null,
+  now: Date.UTC(2026, 0, 31),
+  headersAt: 0,
+  hasRows: false,
+};
 const rows = (...orders: number[]) => batchOf(orders.map((order, n) => makeRow([n], order)));
-const part: RowBatch = { ...batchOf([]), bytes: 7 };
+const part: RowBatch = { ...batchOf([]), bytes: 7, isPending: true };
 const blank: RowBatch = { ...batchOf([]), bytes: 1, endsBlank: true };
 
 Deno.test("heartbeats don't keep an answer from being quiet; the parts of a large record do", () => {
   const reading = new AnswerStats(NOTHING);
   assert.equal(reading.lastData, null, "silent so far");
   reading.add(blank, 1);
-  assert.equal(reading.lastData, 1, "its first byte");
+  assert.equal(reading.lastData, null, "no byte of a record");
   reading.add(rows(1), 2);
   reading.add(blank, 3);
   assert.equal(reading.lastData, 2);
@@ -25,16 +36,16 @@ Deno.test("heartbeats don't keep an answer from being quiet; the parts of a larg
 Deno.test("an answer has its head behind all rows of that order, and not before", () => {
   const reading = new AnswerStats({ ...NOTHING, head: 5 });
   reading.add(rows(3, 5), 1);
-  assert.equal(reading.hasHead, false, "more rows of order 5 may follow");
+  assert.equal(reading.open(null).head, "below", "more rows of order 5 may follow");
   reading.add(part, 2);
-  assert.equal(reading.hasHead, false, "this is a part of one");
+  assert.equal(reading.open(null).head, "below", "this is a part of one");
   reading.add(rows(5), 3);
-  assert.equal(reading.hasHead, false);
+  assert.equal(reading.open(null).head, "below");
   reading.add(blank, 4);
-  assert.equal(reading.hasHead, true);
+  assert.equal(reading.open(null).head, "reached");
   const passed = new AnswerStats({ ...NOTHING, head: 5 });
   passed.add(rows(5, 6), 1);
-  assert.equal(passed.hasHead, true);
+  assert.equal(passed.open(null).head, "reached");
 });
 
 Deno.test("what is odd about an answer is said", () => {
@@ -54,13 +65,24 @@ Deno.test("what is odd about an answer is said", () => {
   assert.equal(warnings({ ...asked, since: 8 }, 9, 11), "", "with an overlap the row may be older");
 });
 
-Deno.test("a page that is full of one order is told from a short one", () => {
-  const page = (count: number, order: number) => {
-    const reading = new AnswerStats({ ...NOTHING, since: 10, cursor: 10 });
-    reading.add(rows(...Array.from({ length: count }, () => order)), 1);
-    return reading.isTiePage;
-  };
-  assert.deepEqual([page(50, 10), page(49, 10), page(50, 11)], [true, false, false]);
+Deno.test("a record from the future is no greatest order, whatever the unit, and is said", () => {
+  const now = Date.UTC(2026, 0, 31);
+  const seconds = now / 1000;
+  const orders: [present: Order, future: Order][] = [
+    [seconds, 4_070_908_800],
+    [now, now + 6 * 60_000],
+    ["2026-01-30T00:00:00Z", "2099-01-01T00:00:00Z"],
+  ];
+  for (const [present, future] of orders) {
+    const reading = new AnswerStats(NOTHING);
+    reading.add(batchOf([makeRow([1], present), makeRow([2], future)]), 1);
+    assert.equal(reading.greatest, present);
+    assert.deepEqual([reading.isFuture(future), reading.isFuture(present)], [true, false]);
+    assert.match(reading.warnings().join(), /key 2 is dated in the future \(/);
+  }
+  const counter = new AnswerStats(NOTHING);
+  counter.add(rows(1, 2, 2_000_000_000), 1);
+  assert.equal(counter.greatest, 2_000_000_000, "a counter is no time");
 });
 
 Deno.test("progress is the part of the way to the head, where that can be told", () => {

@@ -273,6 +273,7 @@ Deno.test("once ends with an endless answer, too, when that has gone quiet", asy
 Deno.test("the states an operator sees: connecting, catching up, live, waiting, live, stopped", async () => {
   await using origin = await MisbehavingOrigin.start(
     records(FIRST),
+    records(FIRST),
     status(503),
     records(FIRST + SECOND),
   );

@@ -97,6 +97,9 @@ class Child implements AsyncDisposable {
   }
 }
 
+/** What the origin still has when it is asked from the end. */
+const LAST = '{"id":2,"updated_at":6}\n';
+
 const LENGTH = 14 * 2 ** 20;
 
 /** Lists of what costs far more memory than bytes. */
@@ -133,10 +136,10 @@ for (
     const whole = new Uint8Array(2 ** 30 + 100).fill(byte?.charCodeAt(0) ?? 0);
     const encoder = new TextEncoder();
     whole.set(encoder.encode(`{"id":1,"updated_at":5}\n${start}`));
-    const tail = encoder.encode(`${end}\n{"id":2,"updated_at":6}\n`);
+    const tail = encoder.encode(`${end}\n${LAST}`);
     whole.set(tail, whole.length - tail.length);
     const answer = records(gzipSync(whole, { level: 1 }), { "content-encoding": "gzip" });
-    await using origin = await MisbehavingOrigin.start(answer);
+    await using origin = await MisbehavingOrigin.start(answer, records(LAST));
     await using store = await TempStore.create();
     await using child = await Child.start(`${origin.url}/items`, store.path);
     const longestMs = await child.settled(2);

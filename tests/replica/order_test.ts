@@ -95,15 +95,17 @@ Deno.test("an older row changes nothing, an equal one of other content wins, an 
 });
 
 Deno.test("of two rows of one key in a batch the greater order counts, once", async () => {
-  await using origin = await MisbehavingOrigin.start(records(text([
+  const tail = [{ id: 3, updated_at: 4, deleted_at: 4 }];
+  const answer = records(text([
     { id: 1, updated_at: 1, n: 1 },
     { id: 1, updated_at: 3, n: 3 },
     { id: 1, updated_at: 2, n: 2 },
     { id: 2, updated_at: 3, n: 1 },
     { id: 2, updated_at: 3, n: 2 },
     { id: 3, updated_at: 4 },
-    { id: 3, updated_at: 4, deleted_at: 4 },
-  ])));
+    ...tail,
+  ]));
+  await using origin = await MisbehavingOrigin.start(answer, records(text(tail)));
   await using store = await TempStore.create();
   const replica = await replicateOnce(`${origin.url}/servers`, { kv: store.path });
   assert.equal(replica.status.records.stale, 4);
@@ -112,12 +114,14 @@ Deno.test("of two rows of one key in a batch the greater order counts, once", as
 });
 
 Deno.test("a stale row can't come back behind its tombstone, also of a row never seen", async () => {
+  const first = records(text([
+    { id: 1, updated_at: 1 },
+    { id: 1, updated_at: 5, deleted_at: "yesterday", why: "sold" },
+    { id: 9, updated_at: 6, deleted_at: 6 },
+  ]));
   await using origin = await MisbehavingOrigin.start(
-    records(text([
-      { id: 1, updated_at: 1 },
-      { id: 1, updated_at: 5, deleted_at: "yesterday", why: "sold" },
-      { id: 9, updated_at: 6, deleted_at: 6 },
-    ])),
+    first,
+    first,
     records(text([{ id: 1, updated_at: 4 }, { id: 9, updated_at: 5 }, { id: 2, updated_at: 6 }])),
     records(text([{ id: 1, updated_at: 7, back: true }])),
   );
@@ -159,7 +163,7 @@ Deno.test("a row that was committed late is fetched by the overlap, on every con
   origin.table.putAs({ id: 9, updated_at: 1000.5, deleted_at: null });
   origin.table.putAs({ id: 8, updated_at: 999, deleted_at: null });
   await replica.until(({ rows }) => rows === 4, "the late one");
-  assert.equal(origin.requests.at(-1)?.since, "1000");
+  assert.ok(origin.requests.slice(2).some(({ since }) => since === "1000"));
   assert.equal(replica.status.cursor, "1002");
   await replica.stop();
   const live = origin.table.liveRows().filter(({ id }) => id !== 8);
@@ -173,7 +177,7 @@ Deno.test("an overlap that reaches below the first order doesn't ask from 0, whe
   await replicateOnce(origin.url, options);
   origin.table.remove(1);
   await replicateOnce(origin.url, options);
-  assert.equal(origin.requests.at(-1)?.since, "1");
+  assert.deepEqual(origin.requests.map(({ since }) => since), ["0", "1001", "1", "1002"]);
   await assertTable(await store.open(), origin.table.liveRows());
 });
 

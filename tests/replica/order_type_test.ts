@@ -73,12 +73,14 @@ Deno.test("times of one width are asked for as they were sent, and of several a 
     COMPARISONS.times,
     [one.slice(0, 1), one, one].map((times) => times.map((time, id) => line(id, time))),
   );
-  assert.deepEqual(asked, ["0", ...one]);
+  // What brought something is asked about once more.
+  const [first = "", second = ""] = one;
+  assert.deepEqual(asked, ["0", first, first, second, second]);
   const several = await follows(
     COMPARISONS.times,
     [WIDTHS, WIDTHS].map((times) => times.map((time, id) => line(id, time))),
   );
-  assert.deepEqual(several, ["0", "2026-01-31T12:00:01Z"]);
+  assert.deepEqual(several, ["0", "2026-01-31T12:00:01Z", "2026-01-31T12:00:01Z"]);
 });
 
 Deno.test("offsets that change with the season sort as instants", async () => {
@@ -114,7 +116,7 @@ Deno.test("decimals as text, once told so, are compared by value, at any size", 
     line(1, order, `,"n":${n}`),
   ]);
   const asked = await follows(COMPARISONS.numbers, states, { orderType: "number" });
-  assert.deepEqual(asked, ["0", ...orders.slice(0, -1)]);
+  assert.deepEqual([...new Set(asked)], ["0", ...orders]);
 });
 
 Deno.test("numbers as text whose widths differ are refused, with the option to give", async () => {
@@ -181,8 +183,8 @@ Deno.test("decimals finer than a double: no row is left out, and the origin is a
       await replicateOnce(origin.url, { kv: store.path, ...options });
       assert.equal((await stored(store.path)).length, n, `${orders[n - 1]} is there`);
       const asked = origin.asked.at(-1) ?? "0";
-      const greatest = orders[Math.max(0, n - 2)] ?? "0";
-      assert.ok(n === 1 || COMPARISONS.numbers(asked, greatest) <= 0, `${asked} <= ${greatest}`);
+      const greatest = orders[n - 1] ?? "0";
+      assert.ok(COMPARISONS.numbers(asked, greatest) <= 0, `${asked} <= ${greatest}`);
     }
   }
 });
@@ -252,14 +254,16 @@ Deno.test("a start that is a time, at an origin that refuses 0, is where every r
   await replicateOnce(`${origin.url}/servers`, { ...options, resync: true });
   await replicateOnce(`${origin.url}/servers`, { kv: store.path, resync: true });
   await replicateOnce(`${origin.url}/servers`, { kv: store.path });
-  assert.deepEqual(asked, [since, since, since, "2026-01-31T12:00:00.5Z"]);
+  const cursor = "2026-01-31T12:00:00.5Z";
+  assert.deepEqual(asked, [since, cursor, since, cursor, since, cursor, cursor]);
 });
 
 Deno.test("an overlap goes back from the text that the origin sent", async () => {
   const lines = ["2026-01-31 12:00:00.125+01", "2026-01-31 12:00:07.500+01"];
   const states = [lines, lines].map((times) => times.map((time, id) => line(id, time)));
   const asked = await follows(COMPARISONS.times, states, { overlap: "5s" });
-  assert.deepEqual(asked, ["0", "2026-01-31 12:00:02.500+01"]);
+  const [, last = ""] = lines;
+  assert.deepEqual(asked, ["0", last, "2026-01-31 12:00:02.500+01", last]);
 });
 
 Deno.test("what databases and languages write for no deletion leaves a row alive", async () => {

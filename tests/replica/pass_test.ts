@@ -5,12 +5,14 @@ import {
   belowHead,
   doubted,
   type EndedAnswer,
+  opened,
+  type OpenedAnswer,
   type Pass,
   type PassStep,
-  progressed,
 } from "../../src/replica/pass.ts";
 
 const NOTHING: EndedAnswer = {
+  since: 100,
   records: 0,
   unreadable: 0,
   newest: null,
@@ -23,6 +25,10 @@ const NOTHING: EndedAnswer = {
 
 function answer(records: number, newest: number, more: Partial<EndedAnswer> = {}): EndedAnswer {
   return { ...NOTHING, records, newest, least: newest, ...more };
+}
+
+function open(newest: number | null, isSorted = true): OpenedAnswer {
+  return { records: 1, unreadable: 0, newest, isSorted };
 }
 
 /** A step in a word. */
@@ -70,7 +76,7 @@ const BEGUN = beginPass(100);
 const SHORT = { ...BEGUN, greatest: 100, longest: 1000 };
 const BEFORE: Readonly<Record<Before, Pass>> = {
   begun: BEGUN,
-  brought: { ...SHORT, records: 1000, wasAtOnce: true },
+  brought: { ...SHORT, records: 1000, atOnce: 1 },
   "behind two short ones": { ...SHORT, short: 2 },
   linked: { ...BEGUN, isLinked: true, pages: { records: 7, newest: 100, least: 100, empty: 0 } },
   unproved: { ...BEGUN, isProved: false },
@@ -184,18 +190,23 @@ Deno.test("linked pages are one answer, whose greatest order counts at its end",
   const last = answered(first.pass, answer(10, 20));
   assert.deepEqual(word(last), AT_ONCE);
   if (last.next !== "again") return;
-  assert.deepEqual([last.pass.greatest, last.pass.records, last.pass.isLinked], [50, 20, true]);
-  const end = answered(last.pass, answer(1, 50));
+  assert.deepEqual([last.pass.greatest, last.pass.records, last.pass.isLinked], [null, 20, true]);
+  const again = answered(last.pass, answer(10, 40, linked));
+  if (again.next !== "page") throw new Error("no page");
+  const more = answered(again.pass, answer(11, 51));
+  if (more.next !== "again") throw new Error("complete too early");
+  assert.equal(more.pass.greatest, 50, "what two answers have brought isn't asked for again");
+  const end = answered(more.pass, answer(2, 51));
   assert.deepEqual(end.next === "end" && end.end, {
     complete: true,
     proof: "whole",
     reason: null,
     since: null,
-    records: 21,
+    records: 43,
     unreadable: 0,
-    greatest: 50,
+    greatest: 51,
     isLinked: true,
-    longest: 20,
+    longest: 21,
   });
 });
 
@@ -222,15 +233,22 @@ Deno.test("an answer below its head is asked for once more, and the second time 
   assert.deepEqual(word(once), "again after the pause");
   if (once.next !== "again") return;
   assert.deepEqual(word(belowHead(once.pass)), "fails: below-head");
-  assert.deepEqual(word(belowHead(progressed(once.pass))), "again after the pause");
+  assert.deepEqual(word(belowHead(opened(once.pass, open(6)))), "again after the pause");
 });
 
 Deno.test("a quiet answer is believed when the next is quiet too, and brings nothing above", () => {
-  const first = doubted(beginPass(null), 5);
+  const first = doubted(beginPass(null), open(5));
   if (first === null) throw new Error("believed at once");
   assert.deepEqual([first.greatest, first.guesses], [5, 1]);
-  assert.deepEqual(doubted(first, 5), null);
-  assert.deepEqual(doubted(first, null), null);
-  const second = doubted(first, 6);
+  assert.deepEqual(doubted(first, open(5)), null);
+  assert.deepEqual(doubted(first, open(null)), null);
+  const second = doubted(first, open(6));
   assert.deepEqual([second?.greatest, second?.guesses], [6, 2]);
+});
+
+Deno.test("an answer in no order is asked for again from where it began, not from its greatest", () => {
+  const first = doubted(beginPass(3), open(9, false));
+  if (first === null) throw new Error("believed at once");
+  assert.deepEqual([first.greatest, first.newest], [3, 9]);
+  assert.deepEqual(doubted(first, open(9, false)), null);
 });

@@ -144,6 +144,7 @@ function storedJson(table: string, meta: TableMeta, running: boolean) {
     cursorTime: cursor === null ? null : orderTime(cursor)?.toISOString() ?? null,
     lastContact: lastContact === null ? null : new Date(lastContact).toISOString(),
     quarantined: meta.quarantined,
+    sweep: meta.resync === null ? null : { state: meta.resync.phase, reason: meta.resync.reason },
   };
 }
 

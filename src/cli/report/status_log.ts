@@ -92,7 +92,8 @@ function firstImpression(table: TableStatus, now: number): Told {
 }
 
 function place(table: TableStatus): Record<string, unknown> {
-  return table.cursor === null ? {} : { rows: table.rows, cursor: table.cursor };
+  const rows = table.rowsExact ? table.rows : `about ${table.rows}`;
+  return table.cursor === null ? {} : { rows, cursor: table.cursor };
 }
 
 function line(

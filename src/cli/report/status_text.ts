@@ -44,7 +44,7 @@ function runningTable(table: TableStatus): string {
   for (const warning of table.warnings) facts.push(["warning", warning]);
   if (table.sweep?.state === "held") {
     const { wouldRemove, of } = table.sweep;
-    facts.push(["held sweep", `would remove ${wouldRemove ?? "?"} of ${of ?? "?"} rows`]);
+    facts.push(["sweep held", `would remove ${wouldRemove ?? "?"} of ${of ?? "?"} rows`]);
   }
   if (table.hold !== null) {
     const { since, reason } = table.hold;
@@ -98,7 +98,7 @@ export function storedText({ table, meta }: ListedTable, now: number, running: b
     ...(meta.resync?.phase === "held"
       ? [
         [
-          "held sweep",
+          "sweep held",
           `would remove ${meta.resync.wouldRemove} of ${meta.resync.of} rows`,
         ] as const,
       ]

@@ -16,7 +16,7 @@ import type { Clock } from "../../base/clock.ts";
 import { masked } from "../../base/masked.ts";
 import { Signal } from "../../base/signal.ts";
 import { logger } from "../../base/log.ts";
-import { messageOf } from "../../protocol/errors.ts";
+import { LockstepError, messageOf } from "../../protocol/errors.ts";
 import type { CommitEvent } from "../../store/read/change.ts";
 import type { HookMark } from "../../store/kv/stored_values.ts";
 import type { TableReader } from "../../store/read/table_reader.ts";
@@ -136,6 +136,20 @@ export class Hooks {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#done;
+  }
+
+  /**
+   * A run that ends by itself has done all that it was asked for.
+   *
+   * @throws {LockstepError} `hook` where the file isn't written, or the command has failed
+   */
+  assertDone(): void {
+    const undone = this.status().find(({ error, pending }) => error !== null || pending);
+    if (undone === undefined) return;
+    throw new LockstepError(
+      `--${undone.name} of ${this.#host.table} failed: ${undone.error ?? "it was not run"}`,
+      { kind: "hook", retry: "never", hint: "mend it, and run again: the table itself is stored" },
+    );
   }
 
   /** How each is doing. */

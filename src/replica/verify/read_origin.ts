@@ -108,6 +108,7 @@ export async function readOrigin(
     if (how === "passed" || how === "head") return end(true);
     if (how === "quiet") return end(false, true);
     const step = answered(pass, {
+      since: pass.greatest === null ? null : parseOrder(text, orders.type),
       records: usable,
       unreadable: rejects,
       newest,

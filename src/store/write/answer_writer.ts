@@ -17,7 +17,7 @@
  */
 
 import { Signal } from "../../base/signal.ts";
-import { compareOrder } from "../../protocol/cursor.ts";
+import { compareOrder, type Order } from "../../protocol/cursor.ts";
 import type { RowBatch } from "../../stream/row_reader.ts";
 import { OPERATION_ROWS, rowsPerOperation } from "../kv/limits.ts";
 import { RowCounter } from "../table/row_counter.ts";
@@ -63,7 +63,8 @@ export class AnswerWriter {
     this.#table = table;
     this.#options = options;
     this.#classifier = new Classifier(table, empty, options.observer.awaitsEvents);
-    this.#order = new AnswerOrder(meta.cursor, meta.unsorted, options.isFuture ?? (() => false));
+    const isSuspected = meta.unsorted || (options.isPage ?? false);
+    this.#order = new AnswerOrder(meta.cursor, isSuspected, options.isFuture ?? (() => false));
     this.#state = options.following ? "following" : "filling";
     this.#limits = options.limits ?? new WindowLimits();
     this.#windows = this.#limits.windowsOf(table, options.isTransformed);
@@ -95,9 +96,12 @@ export class AnswerWriter {
     return isWaiting ? this.#table.clock.monotonic() - this.#movedAt : 0;
   }
 
-  /** Everything of the answer has arrived so far: it is stored when this resolves. */
-  caughtUp(): Promise<void> {
-    return this.#barrier(() => this.#caughtUp());
+  /**
+   * Everything of the answer has arrived so far: it is stored when this resolves, and the cursor is
+   * at the greatest order, or at another one where that is given. Is it all that the origin has, too?
+   */
+  caughtUp(greatest?: Order | null, isComplete = true): Promise<void> {
+    return this.#barrier(() => this.#caughtUp(greatest, isComplete));
   }
 
   /** Runs something that must not run beside a commit; what arrives meanwhile waits. */
@@ -294,17 +298,18 @@ export class AnswerWriter {
     await table.parts.drop();
   }
 
-  async #caughtUp(): Promise<void> {
+  async #caughtUp(greatest = this.#order.greatest, isComplete = true): Promise<void> {
     const table = this.#table;
     if (this.#state !== "closed") this.#state = "following";
     const { meta } = table;
-    const state = caughtUp(meta, this.#order.greatest, this.#order.wasUnsorted);
+    const state = caughtUp(meta, greatest, this.#order.wasUnsorted);
     const { cursor } = state;
     if (cursor !== meta.cursor || meta.unsorted !== state.unsorted) await table.save(state);
     this.#order.complete(cursor);
     this.#classifier.start = cursor;
     table.index?.caughtUp(cursor);
     table.unnotified.caughtUp(cursor);
+    if (!isComplete) return;
     if (!meta.exact) await table.parts.collect();
     if (!table.meta.exact && this.#options.count) {
       table.counter ??= new RowCounter(table.store.writer, table.name);

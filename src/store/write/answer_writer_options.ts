@@ -24,6 +24,8 @@ export interface AnswerWriterOptions {
   readonly isTransformed: boolean;
   /** Begin by following: the table was up to date a moment ago. */
   readonly following: boolean;
+  /** Whether the answer is one of several linked pages: the cursor moves with the last of them. */
+  readonly isPage?: boolean;
   /** How much is gathered; for tests. */
   readonly limits?: WindowLimits;
   /** True of an order in the future, where the cursor must not stand; by default none is. */
