@@ -1,5 +1,5 @@
 /**
- * The order field of the reference origin: a point in time, written in one of three ways.
+ * The order field of the reference origin: a point in time, written in one of several ways.
  *
  * Written apart from `src/protocol/cursor.ts` on purpose: the origin is what the replicator is
  * tested against, so the two must not share a mistake.
@@ -15,11 +15,21 @@ import type { Order } from "../../src/protocol/cursor.ts";
  * - `number`: milliseconds since 1970, a plain number
  * - `nanos`: nanoseconds since 1970, an integer beyond 2^53
  * - `iso`: ISO-8601 in UTC with milliseconds, a string
+ * - `trimmed`: the same without trailing zeros, as Go's `RFC3339Nano` writes it
+ * - `seconds`: seconds since 1970, a number with a fraction
+ * - `digits`: milliseconds since 1970, as text
  */
-export type OrderStyle = "number" | "nanos" | "iso";
+export type OrderStyle = "number" | "nanos" | "iso" | "trimmed" | "seconds" | "digits";
 
-/** The three styles, for the command line. */
-export const ORDER_STYLES: readonly OrderStyle[] = ["number", "nanos", "iso"];
+/** The styles, for the command line. */
+export const ORDER_STYLES: readonly OrderStyle[] = [
+  "number",
+  "nanos",
+  "iso",
+  "trimmed",
+  "seconds",
+  "digits",
+];
 
 /** Nanoseconds in a millisecond. */
 const NANOS = 1_000_000n;
@@ -28,12 +38,22 @@ const NANOS = 1_000_000n;
 export function orderAt(ms: number, style: OrderStyle): Order {
   if (style === "number") return ms;
   if (style === "nanos") return BigInt(ms) * NANOS;
-  return new Date(ms).toISOString();
+  if (style === "seconds") return ms / 1000;
+  if (style === "digits") return String(ms);
+  const text = new Date(ms).toISOString();
+  return style === "iso" ? text : text.replace(/\.?0+Z$/, "Z");
 }
 
-/** Negative, zero or positive as `a` is before, at or after `b`. Both are of one kind. */
+/** Negative, zero or positive as `a` is before, at or after `b`. Both are of one style. */
 export function compareOrders(a: Order, b: Order): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  const [x, y] = [comparable(a), comparable(b)];
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/** Digits by value; times of any width by what stands before their zone. */
+function comparable(order: Order): Order {
+  if (typeof order !== "string") return order;
+  return /^-?\d+$/.test(order) ? BigInt(order) : order.replace(/Z$/, "");
 }
 
 /**
@@ -41,7 +61,7 @@ export function compareOrders(a: Order, b: Order): number {
  * Nothing and `0` mean the beginning in every style.
  */
 export function parseSince(text: string, style: OrderStyle): Order | null {
-  if (style === "iso") return text === "" ? "0" : text;
+  if (typeof orderAt(0, style) === "string") return text === "" ? "0" : text;
   if (text === "") return 0;
   if (/^-?\d+$/.test(text)) {
     const number = Number(text);

@@ -12,6 +12,7 @@ import { Feeds } from "../../src/feed/routes.ts";
 import { parseJson } from "../../src/protocol/json_text.ts";
 import type { JsonObject } from "../../src/protocol/record.ts";
 import { OriginTable } from "../../scripts/origin/table.ts";
+import { ORDER_STYLES, orderAt, type OrderStyle } from "../../scripts/origin/orders.ts";
 import type { Separator } from "../../scripts/origin/source.ts";
 import { CommitHook } from "../support/commit_hook.ts";
 import { FastClock } from "../support/fast_clock.ts";
@@ -79,23 +80,32 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** How long to go on with more histories. */
 const SOAK_MS = Number(Deno.env.get("LOCKSTEP_SOAK_SECONDS") ?? 0) * 1000;
 
-/** Lateness that the replica's overlap covers. */
-const OVERLAP = 1_000_000;
+/** An overlap in each style of orders that covers all lateness: 1,000 seconds. */
+const OVERLAPS: Readonly<Record<OrderStyle, string>> = {
+  number: "1000000",
+  nanos: "1000000000000",
+  iso: "1000s",
+  trimmed: "1000s",
+  seconds: "1000",
+  digits: "1000000",
+};
 
 async function play(
   finite: boolean,
   separator: Separator,
   feed: boolean,
+  orders: OrderStyle,
   steps: readonly Step[],
 ): Promise<void> {
-  let time = 1000;
-  const table = new OriginTable({ clock: () => time, separator });
+  let time = 995;
+  const table = new OriginTable({ clock: () => time, separator, orders });
   await using origin = startTestOrigin({ table, finite, heartbeatMs: 20 });
   await using store = await TempStore.create();
   const options = {
     kv: store.path,
     clock: new FastClock(),
-    overlap: String(OVERLAP),
+    overlap: OVERLAPS[orders],
+    ...(orders === "digits" ? { orderType: "number" as const } : {}),
     shrinkLimit: 1,
     feed,
   };
@@ -130,7 +140,11 @@ async function play(
           mustResync = true;
           break;
         case "late":
-          table.putAs({ id: `late ${made++}`, updated_at: time - step.by, deleted_at: null });
+          table.putAs({
+            id: `late ${made++}`,
+            updated_at: orderAt(time - step.by, orders),
+            deleted_at: null,
+          });
           break;
         case "wait":
           // Chance, not patience: what the replica gets done meanwhile is another history.
@@ -237,6 +251,8 @@ Deno.test("whatever happens to origin, connection, store and process, the table 
     fc.boolean(),
     fc.constantFrom<Separator>("newline", "crlf", "none"),
     fc.boolean(),
+    // Time begins at 995 ms, so that orders soon differ in width.
+    fc.constantFrom(...ORDER_STYLES),
     fc.array(step, { minLength: 1, maxLength: 60 }),
     play,
   );
