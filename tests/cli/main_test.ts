@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { RUNTIME_FLAGS } from "../../scripts/permissions.ts";
+import { replicate } from "../../src/replica/replicator.ts";
 import { startTestOrigin } from "../support/reference_origin.ts";
 import { TempFolder } from "../support/temp_store.ts";
 
@@ -148,6 +149,26 @@ Deno.test("reading a store that isn't there makes none", async () => {
   assert.equal(stdout, "");
   assert.match(stderr, /^error: there is no store at .*gone\nhint: /);
   assert.deepEqual([...Deno.readDirSync(folder.path)], []);
+});
+
+Deno.test("a process that holds its table's lock is running, though its status page gives no answer", async () => {
+  await using origin = startTestOrigin({ rows: ROWS, finite: true });
+  await using folder = await TempFolder.create();
+  const kv = folder.file("replica.kv");
+  const replicator = await replicate({
+    url: origin.url,
+    table: "servers",
+    kv,
+    statusUrl: "http://127.0.0.1:9",
+  });
+  const running = await run(["status", "--kv", kv], folder.path);
+  assert.match(running.stderr, new RegExp(`process ${Deno.pid} on .* gives no answer`));
+  assert.doesNotMatch(running.stderr, /no replica is running/);
+  assert.equal(running.code, 1);
+  await replicator.stop();
+  const stopped = await run(["status", "--kv", kv], folder.path);
+  assert.match(stopped.stderr, /no replica is running/);
+  assert.equal(stopped.code, 2);
 });
 
 Deno.test("a reader of the output that has had enough is no failure", async () => {

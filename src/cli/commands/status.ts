@@ -74,7 +74,7 @@ async function askHolders(tables: readonly ListedTable[], tokenFile: string | nu
   ));
   const statuses: ProcessStatus[] = [];
   let silent = 0;
-  for (const { statusUrl, pid, host } of holders.values()) {
+  for (const { statusUrl, pid, host, locked } of holders.values()) {
     if (statusUrl === null) {
       writeError(`process ${pid} on ${host} writes the store; it has no status page\n`);
       silent++;
@@ -83,7 +83,8 @@ async function askHolders(tables: readonly ListedTable[], tokenFile: string | nu
     const asked = await askStatus(statusUrl, tokenFile);
     if (asked.kind === "status") {
       statuses.push(asked.status);
-    } else if (asked.kind === "refused" || host !== Deno.hostname()) {
+    } else if (asked.kind === "refused" || locked || host !== Deno.hostname()) {
+      // Who holds the lock is there, whether it answers or not.
       writeError(`process ${pid} on ${host}: ${asked.why}\n`);
       silent++;
     }
