@@ -50,6 +50,7 @@ export { replicate, Replicator } from "./replica/replicator.ts";
 export type {
   CommitHistogram,
   HistoryStatus,
+  HoldStatus,
   HookStatus,
   ProcessStatus,
   RecordCounts,
@@ -58,6 +59,7 @@ export type {
   StatusError,
   SweepStatus,
   TableStatus,
+  VerifiedStatus,
 } from "./replica/status.ts";
 export type { Change, CommitEvent } from "./store/read/change.ts";
 export type { Holder } from "./store/table/lease.ts";

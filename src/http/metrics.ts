@@ -85,6 +85,22 @@ export function metricsOf(status: ProcessStatus): Metric[] {
     each((t) => t.digest ? Date.parse(t.digest.time) / 1000 : null),
   );
   metric(
+    "lockstep_verify_differing_rows",
+    "gauge",
+    "Rows that differ from the origin's, as of the last comparison that could tell.",
+    each((t) =>
+      t.verified?.verdict === "equal" || t.verified?.verdict === "different"
+        ? t.verified.differing
+        : null
+    ),
+  );
+  metric(
+    "lockstep_verify_timestamp_seconds",
+    "gauge",
+    "When the last comparison ended.",
+    each((t) => t.verified ? Date.parse(t.verified.time) / 1000 : null),
+  );
+  metric(
     "lockstep_records_total",
     "counter",
     "Records received, by what became of them.",

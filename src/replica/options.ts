@@ -78,6 +78,8 @@ export interface ReplicatorOptions {
   readonly maxStalenessMs?: number;
   /** Reads over HTTP and the feed are refused when the copy is older. */
   readonly expireMs?: number;
+  /** Compare with the origin every so many milliseconds, and show what came of it; default never. */
+  readonly verifyEveryMs?: number;
   /** Keep the change index and serve the feed. */
   readonly feed?: boolean;
   /** How long deletions are remembered; default 7 days. */

@@ -36,6 +36,7 @@ import { guardLimits } from "./options.ts";
 import { Resync } from "./resync.ts";
 import { Standstill } from "./standstill.ts";
 import { tableStatus } from "./table_status.ts";
+import { Verifier } from "./verify/verifier.ts";
 import type { Sample, TableStatus } from "./status.ts";
 
 /**
@@ -66,6 +67,7 @@ export class Replica {
   readonly #loop: Loop;
   readonly #heartbeat: Heartbeat;
   readonly #standstill: Standstill;
+  readonly #verifier: Verifier;
   /** Aborts when the loop has ended: no more changes will come. */
   readonly #ended = new AbortController();
 
@@ -88,6 +90,7 @@ export class Replica {
     this.#holds = new Holds(table);
     const parts = { config, table, journal: this.#journal, resync: this.#resync };
     this.#loop = new Loop({ ...parts, holds: this.#holds });
+    this.#verifier = new Verifier(config, table, reader, () => this.#journal.isLive);
     this.#heartbeat = new Heartbeat(table, this.#journal);
     table.onProgress(() => this.#audience.progressed());
     this.#standstill = new Standstill(table, this.#journal, this.#audience, this.#loop);
@@ -144,6 +147,10 @@ export class Replica {
     const beating = this.#heartbeat.run(ended, signal, asked, () => this.#loop.interrupt());
     const watching = this.#standstill.run(ended);
     const looping = this.#heartbeat.begin(asked).then(() => this.#loop.run(ended));
+    const { verifyEveryMs } = this.#config.options;
+    const verifying = verifyEveryMs === undefined
+      ? Promise.resolve()
+      : this.#verifier.run(verifyEveryMs, ended);
     const stopHooks = () => void hooks?.stop();
     signal.addEventListener("abort", stopHooks, { once: true });
     const finishing = looping.then(() => hooks?.finish()).then(() => {
@@ -153,7 +160,7 @@ export class Replica {
       .then(() => null, (error: unknown) => ({ error }));
     over.abort();
     // Whichever of the two has failed: the other ends before the store is closed under it.
-    await Promise.allSettled([beating, watching, looping, hooks?.stop()]);
+    await Promise.allSettled([beating, watching, looping, verifying, hooks?.stop()]);
     signal.removeEventListener("abort", stopHooks);
     if (failed === null) this.#journal.enter("stop");
     else this.#journal.giveUp(storeFault(this.#open.store.path, failed.error));
@@ -407,6 +414,7 @@ export class Replica {
       reading: this.#loop.reading,
       resync: this.#resync,
       hooks: this.#audience.hooks,
+      verified: this.#verifier.last,
       isStoring: !this.#ended.signal.aborted && this.#isInPlace,
       expireMs: this.#config.options.expireMs ?? null,
     });

@@ -123,6 +123,20 @@ export interface HoldStatus {
   readonly of: number | null;
 }
 
+/** What a comparison by itself came to. */
+export interface VerifiedStatus {
+  /** When it ended; ISO-8601. */
+  readonly time: string;
+  /** `equal`, `different`, `unknown` (not everything could be told), or `failed`. */
+  readonly verdict: "equal" | "different" | "unknown" | "failed";
+  /** Why nothing, or not everything, could be told; null where it could. */
+  readonly reason: string | null;
+  /** Records compared. */
+  readonly compared: number;
+  /** Rows that differ. */
+  readonly differing: number;
+}
+
 /** An entry of a table's history. */
 export interface HistoryStatus {
   /** When it happened. */
@@ -151,6 +165,8 @@ export interface TableStatus {
   readonly live: boolean;
   /** The digest, where somebody has asked for it since the process started; see docs/digest.md. */
   readonly digest?: DigestStatus | null;
+  /** What the last comparison with the origin (`--verify-every`) came to; null before the first. */
+  readonly verified?: VerifiedStatus | null;
   /** What is wrong, or null. */
   readonly reason: string | null;
   /** What to do about it, or null. */

@@ -14,7 +14,13 @@ import type { StatusRecorder } from "./status_recorder.ts";
 import type { AnswerStats } from "./answer_stats.ts";
 import type { Resync } from "./resync.ts";
 import { HELD_HINT, heldBecause } from "./resync_words.ts";
-import type { HistoryStatus, HoldStatus, SweepStatus, TableStatus } from "./status.ts";
+import type {
+  HistoryStatus,
+  HoldStatus,
+  SweepStatus,
+  TableStatus,
+  VerifiedStatus,
+} from "./status.ts";
 
 /** Who knows. */
 export interface StatusSources {
@@ -26,6 +32,7 @@ export interface StatusSources {
   readonly reading: AnswerStats | null;
   readonly resync: Resync;
   readonly hooks: Hooks | null;
+  readonly verified: VerifiedStatus | null;
   /** Whether what comes is stored where readers find it. */
   readonly isStoring: boolean;
   /** Age from which on reads are refused; null for none. */
@@ -89,6 +96,7 @@ export function tableStatus(sources: StatusSources): TableStatus {
     since: new Date(journal.stateSince).toISOString(),
     live: journal.isLive,
     digest: journal.isLive ? digestStatus(table) : null,
+    verified: sources.verified,
     ...advice(journal, meta),
     rows: meta.rows,
     rowsExact: meta.exact,

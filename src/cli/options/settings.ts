@@ -108,6 +108,7 @@ function replicatorOptions(
       maxLineLength: values.maxLineLength,
       maxStalenessMs: values.maxStaleness,
       expireMs: values.expire,
+      verifyEveryMs: values.verifyEvery,
     }),
   };
 }

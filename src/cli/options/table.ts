@@ -272,6 +272,13 @@ const serving = {
     "`/readyz` fails when a table has not been in touch with its origin for so long.",
     { otherwise: "off" },
   ),
+  verifyEvery: value(
+    "verify-every",
+    "DURATION",
+    positiveDuration,
+    "Compare the whole copy with its origin as often, and show what came of it, and when.",
+    { otherwise: "off" },
+  ),
   expire: value(
     "expire",
     "DURATION",

@@ -5,7 +5,13 @@
  */
 
 import type { FC } from "hono/jsx";
-import type { HistoryStatus, HookStatus, StatusError, TableStatus } from "../../replica/status.ts";
+import type {
+  HistoryStatus,
+  HookStatus,
+  StatusError,
+  TableStatus,
+  VerifiedStatus,
+} from "../../replica/status.ts";
 import { tablePath } from "../paths.ts";
 import { countText, plural } from "./format.ts";
 import { Age, cardId, Moment } from "./parts.tsx";
@@ -62,6 +68,7 @@ export const Details: FC<{ table: TableStatus; now: number }> = ({ table, now })
           </p>
         </details>
       )}
+      {table.verified ? <Verified verified={table.verified} now={now} /> : ""}
       {table.history.length === 0 ? "" : (
         <details id={`${id}-history`}>
           <summary>What changed it in bulk</summary>
@@ -104,6 +111,22 @@ const Errors: FC<{ id: string; errors: readonly StatusError[]; now: number }> = 
         ))}
       </ol>
     </details>
+  );
+};
+
+const Verified: FC<{ verified: VerifiedStatus; now: number }> = ({ verified, now }) => {
+  const { verdict, compared, differing, reason, time } = verified;
+  const words = {
+    equal: "Equal to its origin",
+    different: `NOT equal to its origin: ${plural(differing, "row")} differ`,
+    unknown: "Compared with its origin, as far as that could be told",
+    failed: "Could not be compared with its origin",
+  }[verdict];
+  return (
+    <p class={verdict === "equal" ? "quiet muted" : "attention"}>
+      {words}, <Age at={time} now={now} /> ({plural(compared, "record")} compared
+      {reason === null ? "" : `; ${reason}`})
+    </p>
   );
 };
 

@@ -47,6 +47,7 @@ const CASES: Record<Key, Case> = {
   noStatus: ["1", true, "maybe", /1 nor 0/],
   statusTokenFile: ["/a", "/a", "", /give a path/],
   feed: ["1", true, "maybe", /1 nor 0/],
+  verifyEvery: ["1d", 86_400_000, "often", /500ms, 10s/],
   expire: ["1d", 86_400_000, "old", /500ms, 10s/],
   maxStaleness: ["5m", 300_000, "old", /500ms, 10s/],
   logFormat: ["json", "json", "xml", /text, json/],

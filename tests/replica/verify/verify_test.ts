@@ -203,3 +203,26 @@ Deno.test("verify tells equal from different by its exit status, and asks for a 
   assert.equal(await main(args), 0);
   assert.equal(await main(["verify", "nothing", "--kv", store.path]), 2);
 });
+
+Deno.test("a copy that compares itself shows what came of it, and when, and warns of differences", async () => {
+  await using store = await TempStore.create();
+  await using origin = startTestOrigin({
+    finite: true,
+    rows: [{ id: 1, ip: "a" }, { id: 2, ip: "b" }],
+  });
+  await using replicator = await replicate({
+    url: origin.url,
+    kv: store.path,
+    verifyEveryMs: 50,
+  });
+  const table = replicator.table();
+  await waitFor(() => table.status().verified?.verdict === "equal", "equal");
+  await tamper(store.path, (kv) => kv.delete(["servers", 2]));
+  const verified = await waitFor(() => {
+    const { verified } = table.status();
+    return verified?.verdict === "different" ? verified : null;
+  }, "different");
+  assert.equal(verified.differing, 1);
+  await origin.stop();
+  await waitFor(() => table.status().verified?.verdict === "failed", "failed");
+});
