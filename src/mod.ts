@@ -61,6 +61,7 @@ export type {
   TableStatus,
   VerifiedStatus,
 } from "./replica/status.ts";
+export { STATES } from "./replica/status.ts";
 export type { Change, CommitEvent } from "./store/read/change.ts";
 export type { Holder } from "./store/table/lease.ts";
 export type { QuarantineEntry, Tombstone } from "./store/kv/stored_values.ts";
