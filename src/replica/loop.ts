@@ -212,7 +212,7 @@ export class Loop implements Disposable {
     const since = pass.greatest === null ? null : parseOrder(from, orders.type);
     const head = headOf(answer, orders.type);
     await resync.checkGeneration(answer);
-    await resync.answered();
+    await resync.answered(answer.body !== null);
     const reading = new AnswerStats({
       since,
       cursor,

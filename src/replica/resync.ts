@@ -216,10 +216,14 @@ export class Resync {
     });
   }
 
-  /** The origin answers: a resync that is wanted begins, and a page of its chain is expected. */
-  async answered(): Promise<void> {
+  /**
+   * The origin answers: a resync that is wanted begins, and a page of its chain is expected.
+   *
+   * @param hasBody false where the origin says that it has nothing new
+   */
+  async answered(hasBody: boolean): Promise<void> {
     const table = this.#table;
-    const { resync, cursor, generation } = table.meta;
+    const { resync, cursor, start, generation } = table.meta;
     if (resync?.phase === "wanted") {
       if (resync.chain === 1) this.#forgetFirst();
       this.#chain = new ResyncChain(this.#file);
@@ -228,7 +232,7 @@ export class Resync {
       // Only now: a crash before the chain has begun must not forget what it is for.
       await table.beginResync(begun, this.#generation ?? generation ?? null);
       this.#generation = null;
-    } else this.#chain?.expect(cursor);
+    } else this.#chain?.expect(hasBody && cursor !== start ? cursor : null);
   }
 
   /** Something has come. */

@@ -17,7 +17,7 @@
  */
 
 import { Signal } from "../../base/signal.ts";
-import { compareOrder, type Order } from "../../protocol/cursor.ts";
+import type { Order } from "../../protocol/cursor.ts";
 import type { RowBatch } from "../../stream/row_reader.ts";
 import { OPERATION_ROWS, rowsPerOperation } from "../kv/limits.ts";
 import { RowCounter } from "../table/row_counter.ts";
@@ -27,6 +27,7 @@ import { AnswerOrder } from "./answer_order.ts";
 import type { AnswerWriterOptions } from "./answer_writer_options.ts";
 import { ArrivalRate } from "./arrival_rate.ts";
 import { Classifier } from "./classify.ts";
+import { decidedSlices } from "./decided_slices.ts";
 import { type FlushAction, type FlushFigures, type FlushState, nextFlush } from "./flush_policy.ts";
 import { Mailbox } from "./mailbox.ts";
 import { guardChanges, previewChanges } from "./preview_changes.ts";
@@ -379,11 +380,9 @@ export class AnswerWriter {
       observer.quarantined(reject.reason);
     }
     // Looked up, compared and put into operations together.
-    for await (const rows of window.slices(OPERATION_ROWS)) {
+    const slices = decidedSlices(this.#classifier, window.slices(OPERATION_ROWS), traits);
+    for await (const { rows, decisions } of slices) {
       if (this.#state === "closed") throw new Error("abandoned");
-      // Readers of a live table see a prefix of the origin's order.
-      if (isFollowed) rows.sort((a, b) => compareOrder(a.order, b.order));
-      const decisions = await this.#classifier.decide(rows, traits);
       guardChanges(table.guard, decisions);
       for (const [i, row] of rows.entries()) {
         const decision = decisions[i];

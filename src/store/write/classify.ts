@@ -59,8 +59,35 @@ export class Classifier {
     this.#highWater.end();
   }
 
-  /** Decides on each row: without reading where nothing stored can be as new. */
-  async decide(rows: readonly Row[], { isFollowed, isOrdered }: WindowTraits): Promise<Decision[]> {
+  /** Whether no row is written without having been compared. */
+  get comparesAll(): boolean {
+    return confirmation(this.#table.meta.resync) !== null;
+  }
+
+  /** What is stored for each row, as soon as nothing is on its way that may concern the same keys. */
+  async lookUp(rows: readonly Row[]): Promise<(Stored | null)[]> {
+    const { name, shape, store, committer, meta } = this.#table;
+    if (committer.isOrdered) await committer.idle();
+    // By the connection that commits: its pages are still in memory, where a commit makes every
+    // other connection read them anew.
+    return await lookUp(store.writer, rows, {
+      table: name,
+      shape,
+      isConfirmed: confirmation(meta.resync) ?? (() => true),
+      isRemote: store.kind === "remote",
+    });
+  }
+
+  /**
+   * Decides on each row: without reading where nothing stored can be as new.
+   *
+   * @param ahead what is stored for each, where it is being looked up already
+   */
+  async decide(
+    rows: readonly Row[],
+    { isFollowed, isOrdered }: WindowTraits,
+    ahead: Promise<(Stored | null)[]> | null = null,
+  ): Promise<Decision[]> {
     const table = this.#table;
     const isConfirmed = confirmation(table.meta.resync);
     const { guard } = table;
@@ -68,9 +95,11 @@ export class Classifier {
       !isFollowed && isConfirmed === null && this.#highWater.isAhead(row) &&
       !guard.countsAll && !(guard.countsDeletions && row.deletedAt !== null);
     const doubtful = rows.filter((row) => !isBlind(row));
-    const decisions = doubtful.length === 0
-      ? this.#blindly(rows, isOrdered)
-      : await this.#compared(rows, doubtful, isConfirmed ?? (() => true));
+    const decisions = doubtful.length === 0 ? this.#blindly(rows, isOrdered) : this.#compared(
+      rows,
+      doubtful,
+      await this.#confirmSeen(doubtful, await (ahead ?? this.lookUp(doubtful))),
+    );
     this.#highWater.note(rows);
     await table.seen?.add(rows.map(({ key }) => key));
     return decisions;
@@ -78,19 +107,8 @@ export class Classifier {
 
   /** What rows that are not committed yet would do to the number of rows. */
   async preview(rows: readonly Row[]): Promise<number> {
-    const table = this.#table;
-    await table.committer.idle();
-    const positions = newestPerKey(rowArrivals(rows));
-    const newest = pick(rows, positions);
-    const { name, shape, store } = table;
-    const isConfirmed = confirmation(table.meta.resync) ?? (() => true);
-    const isRemote = store.kind === "remote";
-    const stored = await lookUp(store.writer, newest, {
-      table: name,
-      shape,
-      isConfirmed,
-      isRemote,
-    });
+    const newest = pick(rows, newestPerKey(rowArrivals(rows)));
+    const stored = await this.lookUp(newest);
     return newest.reduce((sum, row, i) => sum + decide(row, stored[i] ?? null).rows, 0);
   }
 
@@ -100,25 +118,16 @@ export class Classifier {
     return rows.map((row) => blind(row, isNew));
   }
 
-  /** @param doubtful those of the rows that are compared, in the same order */
-  async #compared(
+  /**
+   * @param doubtful those of the rows that are compared, in the same order
+   * @param stored what is stored for each of these
+   */
+  #compared(
     rows: readonly Row[],
     doubtful: readonly Row[],
-    isConfirmed: Confirmation,
-  ): Promise<Decision[]> {
+    stored: readonly (Stored | null)[],
+  ): Decision[] {
     const table = this.#table;
-    // Operations on their way may concern the same keys.
-    if (table.committer.isOrdered) await table.committer.idle();
-    const { name, shape, store } = table;
-    // By the connection that commits: its pages are still in memory, where a commit makes every
-    // other connection read them anew.
-    const stored = await lookUp(store.writer, doubtful, {
-      table: name,
-      shape,
-      isConfirmed,
-      isRemote: store.kind === "remote",
-    });
-    await this.#confirmSeen(doubtful, stored);
     this.#highWater.forgetKeys();
     if (doubtful.length < rows.length) this.#guess();
     let next = 0;
@@ -133,9 +142,12 @@ export class Classifier {
   }
 
   /** A stored row that is newer than the origin's, and that the resync has brought itself, stands. */
-  async #confirmSeen(rows: readonly Row[], stored: (Stored | null)[]): Promise<void> {
+  async #confirmSeen(
+    rows: readonly Row[],
+    stored: (Stored | null)[],
+  ): Promise<readonly (Stored | null)[]> {
     const { seen } = this.#table;
-    if (seen === null) return;
+    if (seen === null) return stored;
     for (const [i, was] of stored.entries()) {
       const row = rows[i];
       if (row === undefined || was === null || was.confirmed) continue;
@@ -143,6 +155,7 @@ export class Classifier {
         stored[i] = { ...was, confirmed: true };
       }
     }
+    return stored;
   }
 
   /** Rows are written without looking: from here on their number is an estimate. */
