@@ -7,7 +7,8 @@ import { History } from "../../src/store/table/history.ts";
 import { assertTable, rowsIn } from "../support/oracle.ts";
 import { status } from "../support/misbehaving_origin.ts";
 import { replicateOnce, startReplica } from "../support/replicas.ts";
-import { numbered, SortedOrigin } from "../support/sorted_origin.ts";
+import { PagedOrigin } from "../support/paged_origin.ts";
+import { numbered, SortedOrigin, type SortedRow } from "../support/sorted_origin.ts";
 import { TempStore } from "../support/temp_store.ts";
 import { waitFor } from "../support/wait_for.ts";
 
@@ -310,4 +311,50 @@ Deno.test("a resync's percentage is its own: it never says that it is done", asy
   assert.equal(progress, 0.05);
   goOn();
   await replica.until(({ live, sweep }) => live && sweep === null, "resynced");
+});
+
+Deno.test("a row that a deletion shifts past a linked page is not swept", async () => {
+  await using origin = new PagedOrigin({ records: 10, isLinked: true });
+  origin.put(...numbered(100));
+  await using store = await TempStore.create();
+  await replicateOnce(origin.url, { kv: store.path, table: "servers" });
+  const first = origin.paths.length;
+  // Between two pages the first row goes: what followed on the next page is on the one before now.
+  origin.before = (request) => {
+    if (request === first + 5) origin.records = origin.records.filter(({ id }) => id !== 1);
+  };
+  await replicateOnce(origin.url, { kv: store.path, table: "servers", resync: true });
+  const kv = await store.open();
+  // The row that was there as the resync began may stay until the next one.
+  assert.deepEqual([...await rowsIn(kv, "servers").then((rows) => rows.values())], numbered(100));
+  await replicateOnce(origin.url, { kv: store.path, table: "servers", resync: true });
+  await assertTable(kv, origin.records);
+});
+
+Deno.test("pages cut by bytes lead to a sweep of what the origin lacks, and of nothing else", async () => {
+  await using origin = new PagedOrigin({ bytes: 300 });
+  origin.put(...numbered(200));
+  await using store = await TempStore.create();
+  await replicateOnce(origin.url, { kv: store.path, table: "servers" });
+  origin.records = origin.records.filter(({ id }) => Number(id) % 10 !== 0);
+  await replicateOnce(origin.url, { kv: store.path, table: "servers", resync: true });
+  await assertTable(await store.open(), origin.records);
+});
+
+Deno.test("a resync writes what differs, and nothing else", async () => {
+  await using origin = await SortedOrigin.start(numbered(5_000));
+  await using store = await TempStore.create();
+  await replicateOnce(origin.url, { kv: store.path });
+  const kv = await store.open();
+  const versions = async () => {
+    const entries = await Array.fromAsync(kv.list({ prefix: ["servers"] }));
+    return entries.map(({ versionstamp }) => versionstamp);
+  };
+  const before = await versions();
+  const changed = { ...origin.rows[2_000], n: 1 } as SortedRow;
+  origin.rows = origin.rows.map((row) => row.id === changed.id ? changed : row);
+  const { status } = await replicateOnce(origin.url, { kv: store.path, resync: true });
+  assert.equal(status.records.identical, 5_000 - 1 + 1, "the boundary comes twice");
+  const after = await versions();
+  assert.deepEqual(after.flatMap((stamp, i) => stamp === before[i] ? [] : [i]), [2_000]);
 });
