@@ -90,7 +90,7 @@ export function readSample(sample: Sample, place: string | null): Reading {
     for (const byte of chunk) if (byte === 0x0a) newlines++;
     bytes += chunk.length;
     add(decoder.push(text));
-    wasPending = decoder.isPending;
+    wasPending = decoder.isPending && !decoder.isBetweenElements;
     before = atMs;
   }
   // What stays open in the middle of a record is held back by something, too.

@@ -63,9 +63,10 @@ export class Endpoint {
    * Parses a URL.
    *
    * @param text the value of `--url`, without a table's name
+   * @param isWhole whether a URL without a place for the cursor is asked as it is
    * @throws {LockstepError} of kind `usage` for anything but an http or https URL
    */
-  constructor(text: string) {
+  constructor(text: string, isWhole = false) {
     // A marker of unreserved characters passes the URL parser unchanged wherever it stands.
     let marker = "lockstep-since";
     while (text.includes(marker)) marker += "-x";
@@ -93,7 +94,7 @@ export class Endpoint {
     url.password = "";
     url.hash = "";
     const given = printableUrl(url, marker).replaceAll(marker, SINCE);
-    if (!(url.pathname + url.search).includes(marker)) {
+    if (!isWhole && !(url.pathname + url.search).includes(marker)) {
       url.pathname = `${url.pathname.replace(/\/$/, "")}/${marker}`;
     }
     this.origin = url.origin;

@@ -182,7 +182,7 @@ export class JsonValueDecoder {
     return this.#framing.kind === "document" && this.#cutter.isBetween;
   }
 
-  /** Whether a record is begun and not whole yet. */
+  /** Whether a record is begun and not whole yet, or an array, which says itself where it ends. */
   get isPending(): boolean {
     return this.#cutter.isPending || this.#framing.kind === "document";
   }

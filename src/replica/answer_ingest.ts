@@ -34,6 +34,7 @@ import {
 import { behindHead, onlyForeign, unusableAnswer } from "./pass_errors.ts";
 import type { Holds } from "./holds.ts";
 import type { Resync } from "./resync.ts";
+import type { WholeTable } from "./whole_table.ts";
 
 /** Between two looks for quiet, while catching up. */
 const LOOK_MS = 250;
@@ -47,6 +48,9 @@ const COUNT_MS = 200;
 /** The most times as long as usual that a silence has to last before it is believed. */
 const MOST_PATIENCE = 16;
 
+/** Of an answer that is the whole table: it has reached whatever head there is. */
+const NOTHING_BEHIND = { newest: null, least: null, head: "above" } as const;
+
 /** The table that an answer is for. */
 export interface TableParts {
   readonly config: ReplicaConfig;
@@ -54,6 +58,8 @@ export interface TableParts {
   readonly journal: StatusRecorder;
   readonly resync: Resync;
   readonly holds: Holds;
+  /** Of a table whose answers are all of it; null of any other. */
+  readonly whole: WholeTable | null;
 }
 
 export class AnswerIngest {
@@ -109,13 +115,15 @@ export class AnswerIngest {
     const { reading } = this;
     if (reading.isUseless) throw unusableAnswer(reading, answer.url);
     journal.contact();
+    const { whole } = this.#parts;
     const ended = reading.ended({
       since: reading.asked.since,
       isEndProved: answer.endIsProof || endIsProved,
       isNothingNew: answer.body === null,
       hasNext: answer.next !== null,
     });
-    const step = answered(this.#pass, ended);
+    // An answer that is the whole table has nothing behind it.
+    const step = answered(this.#pass, whole === null ? ended : { ...ended, ...NOTHING_BEHIND });
     if (step.next === "fail") throw behindHead(step.why, reading, answer.url);
     if (step.next === "page") {
       await this.#sink.flush();
@@ -128,7 +136,9 @@ export class AnswerIngest {
       if (resync.isHeld) await resync.reached(passEnd(step.pass, "quiet"), this.#sink);
       return step;
     }
+    const isUndecided = this.#parts.table.meta.resync === null;
     await this.#reached(step.end);
+    if (answer.body !== null && isUndecided) await whole?.ended(step.end, this.#sink);
     if (answer.body !== null) {
       this.#say(step.end.reason);
       await resync.noticed(journal.warnings);
@@ -162,7 +172,7 @@ export class AnswerIngest {
     stop: AbortSignal,
   ): Promise<boolean> {
     const { options, name, clock } = this.#parts.config;
-    const { journal, table, resync } = this.#parts;
+    const { journal, table, resync, whole } = this.#parts;
     const { metrics } = journal;
     const ending = new TrackedBody(body, (chunk) => journal.lastWord.heard(chunk));
     const reader = new RowReader({
@@ -172,6 +182,7 @@ export class AnswerIngest {
       checkKey: (row) => unstorable(name, row),
       transform: options.transform,
       strict: options.strict ?? false,
+      isWhole: options.whole ?? false,
       isFuture: (order) => this.reading.isFuture(order),
       foreignKinds: table.rejects.foreignKinds,
     });
@@ -196,7 +207,9 @@ export class AnswerIngest {
     const over = new AbortController();
     const watching = this.#watch(over.signal, answer.url);
     const signal = AbortSignal.any([stop, over.signal, this.#enough.signal]);
-    const piping = ending.readable.pipeThrough(rows).pipeTo(this.#sink.writable(), { signal });
+    const read = ending.readable.pipeThrough(rows);
+    const ordered = whole === null ? read : read.pipeThrough(whole.rows.stream());
+    const piping = ordered.pipeTo(this.#sink.writable(), { signal });
     try {
       await Promise.race([piping, watching.then(() => new Promise<never>(() => {}))]);
     } catch (error) {
@@ -343,7 +356,7 @@ export class AnswerIngest {
   /** Everything the origin had is stored; a resync may come to its end. */
   async #reached(end: PassEnd): Promise<void> {
     const { resync, config: { options } } = this.#parts;
-    await this.#sink.caughtUp(end.greatest);
+    await this.#sink.caughtUp(this.#parts.whole === null ? end.greatest : undefined);
     // Of an origin that never pauses a complete answer may still come; a run that ends can't wait.
     if (end.proof !== "never-pauses" || options.once) {
       await resync.reached(end, this.#sink);

@@ -175,8 +175,9 @@ export class Loop implements Disposable {
 
   /** The pass that the next request belongs to. */
   #asked(): AskedPass {
-    const { table, resync, config: { options } } = this.#parts;
+    const { table, resync, whole, config: { options } } = this.#parts;
     const { isFromBeginning } = resync;
+    if (whole !== null) return this.#asWhole();
     if (!isFromBeginning && this.#pass !== null) return this.#pass;
     this.#page = null;
     const { start, cursor } = table.meta;
@@ -189,11 +190,18 @@ export class Loop implements Disposable {
     return { pass: beginPass(since, this.#longest), from };
   }
 
+  /** Of a table whose answers are all of it, each begins anew, but for linked pages. */
+  #asWhole(): AskedPass {
+    if (this.#pass !== null && this.#page !== null) return this.#pass;
+    this.#page = null;
+    return { pass: beginPass(null), from: this.#beginning(true) };
+  }
+
   async #exchange(stop: AbortSignal): Promise<PassStep> {
-    const { config: { endpoint, clock }, table, journal, resync } = this.#parts;
+    const { config: { endpoint, clock }, table, journal, resync, whole } = this.#parts;
     const isFromBeginning = resync.isFromBeginning;
     const { pass, from } = this.#asked();
-    const cursor = isFromBeginning ? null : table.meta.cursor;
+    const cursor = isFromBeginning || whole !== null ? null : table.meta.cursor;
     journal.enter("connect");
     const validators = table.meta.resync === null ? this.#validators : null;
     this.#validators = null;
@@ -207,7 +215,7 @@ export class Loop implements Disposable {
     this.#follow(answer);
     const { orders } = table;
     // Everything is compared: the records decide anew.
-    if (isFromBeginning) orders.reopen();
+    if (isFromBeginning && whole === null) orders.reopen();
     if (answer.orderType !== null) orders.told(answer.orderType);
     const since = pass.greatest === null ? null : parseOrder(from, orders.type);
     const head = headOf(answer, orders.type);
@@ -224,6 +232,7 @@ export class Loop implements Disposable {
       headersAt: clock.monotonic(),
       hasRows: !await table.isEmpty(),
     });
+    whole?.begin(pass.pages !== null);
     this.#intake = new AnswerIngest(this.#parts, reading, pass, answer.next !== null);
     const step = await this.#intake.run(answer, stop);
     this.#passed(step, from);

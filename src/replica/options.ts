@@ -46,6 +46,11 @@ export interface ReplicatorOptions {
   readonly records?: string;
   /** How orders compare; default `auto`: by what the first records have. */
   readonly orderType?: "auto" | OrderType;
+  /**
+   * Each complete answer is the whole table: what it lacks is removed, by the rules of a sweep. The
+   * records have no order; the copy keeps its own in the order field.
+   */
+  readonly whole?: boolean;
   /** Where to start in a store without a cursor; default `0`. */
   readonly since?: string;
   /** Ask again from so much before the cursor at every connect; default `0`. */

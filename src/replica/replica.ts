@@ -34,6 +34,7 @@ import { Loop } from "./loop.ts";
 import { TableMetrics } from "./metrics.ts";
 import { guardLimits } from "./options.ts";
 import { Resync } from "./resync.ts";
+import { WholeTable } from "./whole_table.ts";
 import { Standstill } from "./standstill.ts";
 import { tableStatus } from "./table_status.ts";
 import { Verifier } from "./verify/verifier.ts";
@@ -89,7 +90,10 @@ export class Replica {
     this.#resync = new Resync(table, this.#journal, options, () => this.#loop.interrupt());
     this.#holds = new Holds(table);
     const parts = { config, table, journal: this.#journal, resync: this.#resync };
-    this.#loop = new Loop({ ...parts, holds: this.#holds });
+    const whole = options.whole
+      ? new WholeTable(table, this.#resync, this.#journal, options)
+      : null;
+    this.#loop = new Loop({ ...parts, holds: this.#holds, whole });
     this.#verifier = new Verifier(config, table, reader, () => this.#journal.isLive);
     this.#heartbeat = new Heartbeat(table, this.#journal);
     table.onProgress(() => this.#audience.progressed());
@@ -112,6 +116,7 @@ export class Replica {
         key: shape.key,
         orderBy: shape.orderBy,
         records: options.records,
+        whole: options.whole ? true : undefined,
         deletedBy: deletionText(shape),
       },
       since: config.since,

@@ -45,7 +45,7 @@ function configure(
   options: ReplicatorOptions,
   clock: Clock,
 ): Omit<ReplicaConfig, "hooks"> {
-  const endpoint = new Endpoint(source.url);
+  const endpoint = new Endpoint(source.url, options.whole);
   refuseTracedSecret(endpoint);
   const name = source.table ?? endpoint.defaultTable;
   if (name === null || name === "") {

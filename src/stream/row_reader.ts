@@ -74,6 +74,8 @@ export interface RowReaderOptions {
   readonly checkKey?: (row: Row) => Refusal | null;
   /** Record → what is stored; undefined leaves it out. */
   readonly transform?: ((record: JsonObject) => JsonObject | undefined) | undefined;
+  /** The records have no order: each gets 0, for the table to give it one. */
+  readonly isWhole?: boolean;
   /** Throw at the first record that can't be used. */
   readonly strict?: boolean;
   /** Whether an order lies in the future: nothing behind such a record is out of order. */
@@ -156,11 +158,12 @@ export class RowReader {
   /** @throws {LockstepError} `bad-record` with `strict`; `not-records` where nothing is a record. */
   read(batch: ValueBatch): RowBatch {
     const { shape, orders } = this.#options;
+    if (this.#options.isWhole) this.#placeOrders(batch.values);
     this.#watch.begin(batch.values);
     const rows: Row[] = [];
     const rejects: Reject[] = [...batch.rejects];
     const foreign: Reject[] = [];
-    if (!this.#anyGood && this.#bad === 0) this.#recognise(batch);
+    if (!this.#anyGood && this.#bad === 0) this.#fault ??= this.#recognised(batch);
     if (this.#fault !== null) return { ...NOTHING, bytes: batch.bytes };
     let maxOrder: Order | null = null;
     let minOrder: Order | null = null;
@@ -224,11 +227,29 @@ export class RowReader {
     return false;
   }
 
+  /** Puts an order where the table's own is to be; what the origin has there must not be lost. */
+  #placeOrders(values: readonly JsonValue[]): void {
+    const { orderBy } = this.#options.shape;
+    for (const value of values) {
+      if (!isJsonObject(value)) continue;
+      if (Object.hasOwn(value, orderBy)) {
+        this.#fault = {
+          kind: "not-records",
+          seen: `has records with a field ${JSON.stringify(orderBy)}`,
+          hint:
+            "with --whole the copy keeps its own order there: name another field, --order-by NAME",
+        };
+        return;
+      }
+      value[orderBy] = 0;
+    }
+  }
+
   /** Looks at what an answer begins with: it may be something else than records altogether. */
-  #recognise({ values: [value], rejects: [reject] }: ValueBatch): void {
+  #recognised({ values: [value], rejects: [reject] }: ValueBatch): BodyFault | null {
     const { shape } = this.#options;
-    if (value !== undefined && isJsonObject(value)) this.#fault = envelopeFault(value, shape);
-    else if (reject !== undefined) this.#fault = textFault(reject.text, shape);
+    if (value !== undefined && isJsonObject(value)) return envelopeFault(value, shape);
+    return reject === undefined ? null : textFault(reject.text, shape);
   }
 
   /**

@@ -28,6 +28,8 @@ for (const framing of Object.keys(FRAMINGS) as Framing[]) {
       ["finite, gzip", { finite: true, gzip: true }],
     ] as const
   ) {
+    // An array that stays open has not said that it is complete.
+    if (!options.finite && (framing === "array" || framing === "envelope")) continue;
     Deno.test(`${framing}, ${how}: fill, changes, cuts and a resync end equal to the origin`, async () => {
       await using store = await TempStore.create();
       const rows = Array.from({ length: ROWS }, (_, id) => row(id, 0));

@@ -84,6 +84,7 @@ function replicatorOptions(
     once: values.once,
     feed: values.feed,
     strict: values.strict,
+    ...(values.whole ? { whole: true } : {}),
     ...present({
       kvTokenFile: values.kvTokenFile,
       key: values.key,

@@ -94,6 +94,12 @@ const origin = {
       "`/result/items`.",
     { otherwise: "the answer itself" },
   ),
+  whole: flag(
+    "whole",
+    "Each complete answer is the whole table: what it lacks is removed, by the rules of a sweep. A " +
+      "URL without `{since}` is asked as it is. The copy keeps an order of its own under the name " +
+      "of `--order-by`, which the records must not have.",
+  ),
   since: value(
     "since",
     "CURSOR",

@@ -18,6 +18,8 @@ export interface OriginIdentity {
   readonly records?: string | undefined;
   /** `FIELD` or `FIELD=VALUE`: what means deleted; absent in stores of an older layout. */
   readonly deletedBy?: string | undefined;
+  /** Whether each answer is the whole table; absent where it isn't. */
+  readonly whole?: true | undefined;
 }
 
 /** What a resync's states have in common. */

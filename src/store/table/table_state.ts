@@ -48,13 +48,14 @@ export interface Admission {
 export function sameIdentity(a: OriginIdentity, b: OriginIdentity, alsoUrl: boolean): boolean {
   return a.orderBy === b.orderBy && a.key.join("\0") === b.key.join("\0") &&
     (a.deletedBy ?? b.deletedBy) === (b.deletedBy ?? a.deletedBy) &&
-    (!alsoUrl || (a.url === b.url && a.records === b.records));
+    a.whole === b.whole && (!alsoUrl || (a.url === b.url && a.records === b.records));
 }
 
-function describe({ url, key, orderBy, deletedBy, records }: OriginIdentity): string {
+function describe({ url, key, orderBy, deletedBy, records, whole }: OriginIdentity): string {
   const deletion = deletedBy === undefined ? "" : `, deleted by ${deletedBy}`;
   const place = records === undefined ? "" : `, records in ${records}`;
-  return `${url} (key ${key.join(",")}, ordered by ${orderBy}${deletion}${place})`;
+  const all = whole ? ", each answer whole" : "";
+  return `${url} (key ${key.join(",")}, ordered by ${orderBy}${deletion}${place}${all})`;
 }
 
 /**

@@ -91,16 +91,36 @@ export class SeenKeys implements Disposable {
   /** Notes keys that the origin has sent. */
   add(keys: Iterable<Key>): Promise<void> | undefined {
     for (const key of keys) this.#recent.add(sortableKey(key));
+    return this.#room();
+  }
+
+  /** Notes keys by their {@linkcode sortableKey} names. */
+  addNames(names: Iterable<string>): Promise<void> | undefined {
+    for (const name of names) this.#recent.add(name);
+    return this.#room();
+  }
+
+  #room(): Promise<void> | undefined {
     return this.#recent.size < this.#limits.recentKeys ? undefined : this.#spill();
   }
 
   /** Whether the origin has sent this key. */
   async has(key: Key): Promise<boolean> {
     const name = sortableKey(key);
+    return this.mayHave(name) && await this.hasName(name);
+  }
+
+  /** Whether the origin may have sent the key of this name: without a look at the file. */
+  mayHave(name: string): boolean {
     if (this.#recent.has(name)) return true;
     if (this.#filter === null) return false;
     const bit = filterBit(name);
-    if (((this.#filter[bit >> 3] ?? 0) & (1 << (bit & 7))) === 0) return false;
+    return ((this.#filter[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0;
+  }
+
+  /** Whether the origin has sent the key of this name. */
+  async hasName(name: string): Promise<boolean> {
+    if (this.#recent.has(name)) return true;
     for (const run of this.#runs) {
       const block = run.findLast(({ first }) => first <= name);
       if (block === undefined) continue;
