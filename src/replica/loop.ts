@@ -279,7 +279,7 @@ export class Loop implements Disposable {
   }
 
   async #sleep(ms: number, signal: AbortSignal): Promise<void> {
-    if (this.#interrupt.signal.aborted) this.#interrupt = new AbortController();
+    // An interrupt that came before the pause cuts it, too: the attempt begins with a new one.
     const stop = AbortSignal.any([signal, this.#interrupt.signal]);
     await this.#parts.config.clock.sleep(ms, stop).catch(() => {});
   }

@@ -140,6 +140,24 @@ Deno.test("after three cuts a resync goes on from its cursor, says so, and remov
   assert.equal((await new TableReader(kv, "servers").meta())?.resync, null);
 });
 
+Deno.test("a resync that is asked for in mid-answer begins at once, however long the poll", async () => {
+  await using origin = await SortedOrigin.start(numbered(10));
+  await using store = await TempStore.create();
+  let ask = () => {};
+  await using replica = await startReplica(origin.url, {
+    kv: store.path,
+    pollMs: 600_000,
+    onCommit: () => ask(),
+  });
+  ask = () => {
+    ask = () => {};
+    replica.replica.requestResync(WANTED);
+  };
+  await replica.until(({ live, sweep, history }) => {
+    return live && sweep === null && history.some(({ kind }) => kind === "resync");
+  }, "resynced");
+});
+
 Deno.test("a second request starts a resync over, with its three cuts", async () => {
   await using origin = await SortedOrigin.start(numbered(100));
   await using store = await TempStore.create();
