@@ -199,3 +199,24 @@ Deno.test("a store of the other kind is refused", async () => {
     message: /each answer whole\), not of/,
   });
 });
+
+Deno.test("such a copy is verified by content: equal, and what differs", async () => {
+  await using store = await TempStore.create();
+  const rows = [1, 2, 3].map((id) => ({ id, v: id }));
+  await using origin = await MisbehavingOrigin.start(list(rows));
+  await (await replicateOnce(`${origin.url}/x`, { kv: store.path, ...SETTINGS })).stop();
+  const verify = async () => {
+    const main = new URL("../../main.ts", import.meta.url).pathname;
+    const args = ["run", "-A", "--no-check", "--quiet", main, "verify", "servers"];
+    const command = new Deno.Command(Deno.execPath(), {
+      args: [...args, "--kv", store.path, "--json"],
+    });
+    const { code, stdout } = await command.output();
+    return { code, report: JSON.parse(new TextDecoder().decode(stdout)) };
+  };
+  assert.equal((await verify()).code, 0);
+  origin.next(list([{ id: 1, v: 1 }, { id: 2, v: 7 }, { id: 4, v: 4 }]));
+  const { code, report } = await verify();
+  assert.notEqual(code, 0);
+  assert.match(JSON.stringify(report), /different/);
+});

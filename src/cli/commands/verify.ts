@@ -80,6 +80,7 @@ async function withOrigin(
     writeError(`table ${table} has no cursor yet: there is nothing to compare\n`);
     return { verdict: "unknown" };
   }
+  const isWhole = meta.origin.whole ?? false;
   const url = values.url.find((source) => source.table === table)?.url ?? values.url[0]?.url;
   const { ca, cert, certKey, headerFile } = values;
   using client = new OriginClient({
@@ -90,11 +91,12 @@ async function withOrigin(
   try {
     const result = await verify({
       source: {
-        endpoint: new Endpoint(url ?? meta.origin.url),
+        endpoint: new Endpoint(url ?? meta.origin.url, isWhole),
         table,
         shape: shapeOf(meta, values),
         orders: new TableOrders(meta.order ?? null),
         records: meta.origin.records,
+        isWhole,
         maxLineLength: values.maxLineLength ?? 16 * 2 ** 20,
         connect: {
           client,

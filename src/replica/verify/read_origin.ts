@@ -34,6 +34,8 @@ export interface OriginSource {
   readonly shape: RecordShape;
   readonly orders: TableOrders;
   readonly records: string | undefined;
+  /** Whether each answer is the whole table, with orders that are the copy's own. */
+  readonly isWhole?: boolean;
   readonly maxLineLength: number;
   readonly connect: ConnectOptions;
   readonly clock: Clock;
@@ -107,6 +109,7 @@ export async function readOrigin(
     greatest = maxOrder(greatest, newest);
     if (how === "passed" || how === "head") return end(true);
     if (how === "quiet") return end(false, true);
+    if (source.isWhole) return end(isEndProved, true);
     const step = answered(pass, {
       since: pass.greatest === null ? null : parseOrder(text, orders.type),
       records: usable,
@@ -150,6 +153,7 @@ async function readAnswer(
     orders,
     checkKey: (row) => unstorable(table, row),
     strict: false,
+    isWhole: source.isWhole ?? false,
   });
   const rows = ending.readable.pipeThrough(rowStream({
     reader,

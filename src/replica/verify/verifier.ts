@@ -94,6 +94,7 @@ export class Verifier {
         shape,
         orders: new TableOrders(orders.state),
         records: options.records,
+        isWhole: options.whole ?? false,
         maxLineLength: options.maxLineLength ?? 16 * 2 ** 20,
         connect: {
           client,

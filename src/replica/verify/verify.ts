@@ -14,8 +14,9 @@
  */
 
 import { compareOrder, type Order } from "../../protocol/cursor.ts";
-import { type Key, orderOf, type Row } from "../../protocol/record.ts";
+import { type Key, orderOf, type RecordShape, type Row } from "../../protocol/record.ts";
 import { sortableKey } from "../../store/kv/key_order.ts";
+import type { Stored } from "../../store/read/last_writer_wins.ts";
 import { lookUp } from "../../store/read/lookup.ts";
 import type { TableReader } from "../../store/read/table_reader.ts";
 import { SeenKeys } from "../../store/write/seen_keys.ts";
@@ -127,7 +128,7 @@ class Comparison {
   }
 
   async #compare(rows: readonly Row[]): Promise<void> {
-    const { kv, settled, isRemote, source: { shape, table } } = this.#options;
+    const { kv, settled, isRemote, source: { shape, table, isWhole } } = this.#options;
     const newest = new Map<string, Row>();
     for (const row of rows) {
       const name = sortableKey(row.key);
@@ -142,7 +143,8 @@ class Comparison {
       const isConfirmed = () => true;
       const stored = await lookUp(kv, wanted, { table, shape, isConfirmed, isRemote });
       for (const [i, [name, row]] of page.entries()) {
-        const found = compareRow(row, stored[i] ?? null, settled);
+        const was = stored[i] ?? null;
+        const found = compareRow(isWhole ? ordered(row, was, shape) : row, was, settled);
         this.#compared++;
         // The origin's newer word on a key takes back what an older one seemed to say.
         this.#candidates.delete(name);
@@ -242,6 +244,12 @@ class Comparison {
       settled: this.#options.settled,
     };
   }
+}
+
+/** A row whose order is the copy's own, as it is stored. */
+function ordered(row: Row, stored: Stored | null, { orderBy }: RecordShape): Row {
+  if (stored === null || !stored.isRow) return row;
+  return { ...row, order: stored.order, value: { ...row.value, [orderBy]: stored.order } };
 }
 
 /**
