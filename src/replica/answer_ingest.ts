@@ -280,7 +280,10 @@ export class AnswerIngest {
       case "now":
         return journal.isLive && journal.isSure ? undefined : await this.#live("now");
       case "quiet": {
-        if (!journal.isLive || !journal.isSure) return await this.#believe(options.once ?? false);
+        const isAwaited = this.#parts.table.meta.resync?.phase === "reading";
+        if (!journal.isLive || !journal.isSure || isAwaited) {
+          return await this.#believe(options.once ?? false);
+        }
         this.#isOpen = true;
         journal.contact();
       }
@@ -294,17 +297,20 @@ export class AnswerIngest {
     if (asked === null) return await this.#live("quiet");
     if (isOnce) await this.#sink.flush();
     else await this.#guess();
-    if (isOnce || !journal.isSure) this.#end({ next: "again", pauses: false, pass: asked });
+    // A resync ends by a silence that was asked about: held, where rows would be removed.
+    const isAwaited = this.#parts.table.meta.resync?.phase === "reading";
+    if (isOnce || !journal.isSure || isAwaited) {
+      this.#end({ next: "again", pauses: false, pass: asked });
+    }
   }
 
   /** The answer is taken for complete, where nothing depends on it. */
   async #guess(): Promise<void> {
-    const { journal, resync } = this.#parts;
+    const { journal } = this.#parts;
     if (journal.isLive) return;
     this.#isOpen = true;
     journal.contact();
     await this.#sink.caughtUp();
-    await resync.reached(passEnd(opened(this.#pass, this.#sofar()), "quiet"), this.#sink);
     await this.#enterLive(true);
   }
 

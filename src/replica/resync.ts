@@ -248,8 +248,8 @@ export class Resync {
       this.#askAgain();
       return;
     }
-    // An endless answer that is merely quiet may still prove its end; a run that ends can't wait.
-    if ((proof === "quiet" || proof === "now") && !this.#options.once) return;
+    // An answer that goes on may still prove its end; a run that ends can't wait.
+    if (proof === "now" && !this.#options.once) return;
     if (resync?.phase === "parts") {
       await sink.paused(() => this.#endInParts());
       return;

@@ -5,6 +5,7 @@
  */
 
 import { join } from "node:path";
+import type { ReplicatorOptions } from "../../src/replica/options.ts";
 import type { TableStatus } from "../../src/replica/status.ts";
 import { waitFor } from "../support/wait_for.ts";
 
@@ -16,14 +17,22 @@ export class FeedProcess implements AsyncDisposable {
   readonly #kv: string;
   #child: Deno.ChildProcess | null = null;
   port = 0;
+  /** Options of the library, for its next life. */
+  options: Partial<ReplicatorOptions>;
 
-  private constructor(url: string, kv: string) {
+  private constructor(url: string, kv: string, options: Partial<ReplicatorOptions>) {
     this.#url = url;
     this.#kv = kv;
+    this.options = options;
   }
 
-  static async start(url: string, folder: string, name: string): Promise<FeedProcess> {
-    const process = new FeedProcess(url, join(folder, `${name}.kv`));
+  static async start(
+    url: string,
+    folder: string,
+    name: string,
+    options: Partial<ReplicatorOptions> = {},
+  ): Promise<FeedProcess> {
+    const process = new FeedProcess(url, join(folder, `${name}.kv`), options);
     await process.start();
     return process;
   }
@@ -38,7 +47,10 @@ export class FeedProcess implements AsyncDisposable {
 
   async start(): Promise<void> {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", RUNNER.pathname, this.#url, this.#kv, String(this.port)],
+      args: [
+        ...["run", "-A", "--quiet", RUNNER.pathname, this.#url, this.#kv, String(this.port)],
+        JSON.stringify(this.options),
+      ],
       stdout: "piped",
       stderr: "null",
     }).spawn();
@@ -59,6 +71,13 @@ export class FeedProcess implements AsyncDisposable {
     this.#child = null;
   }
 
+  /** Ends it in order. */
+  async stop(): Promise<void> {
+    this.#child?.kill("SIGTERM");
+    await this.#child?.status;
+    this.#child = null;
+  }
+
   /** Its table's status, and its memory; null while it does not answer. */
   async status(): Promise<{ table: TableStatus; memoryBytes: number } | null> {
     try {
@@ -68,6 +87,26 @@ export class FeedProcess implements AsyncDisposable {
     } catch {
       return null;
     }
+  }
+
+  /** Posts to its table. */
+  async post(what: "resync" | "approve-sweep"): Promise<void> {
+    const answer = await fetch(`http://127.0.0.1:${this.port}/tables/servers/${what}`, {
+      method: "POST",
+      headers: { "sec-fetch-site": "same-origin" },
+    }).catch(() => null);
+    await answer?.body?.cancel();
+  }
+
+  /** Like {@linkcode reached}; sweeps that are held, for want of a proven end, are approved. */
+  async settled(cursor: string, deadlineMs = 60_000): Promise<void> {
+    const approving = new AbortController();
+    const done = this.reached(cursor, deadlineMs).finally(() => approving.abort());
+    while (!approving.signal.aborted) {
+      if ((await this.status())?.table.sweep?.state === "held") await this.post("approve-sweep");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await done;
   }
 
   /** Waits until it is live at a cursor. */
