@@ -12,22 +12,20 @@
  * often, whose length tells the age; see `protocol/beat.ts`. There are none while the origin is not
  * in touch.
  *
+ * Where caches may keep answers, the header `lockstep-edition` says so; see `public_feed.ts`.
+ *
  * @module
  */
 
 import type { Context, Hono } from "hono";
 import { type Clock, systemClock } from "../base/clock.ts";
-import {
-  formatOrder,
-  type Order,
-  type OrderType,
-  parseOrder,
-  plainType,
-} from "../protocol/cursor.ts";
+import type { Order } from "../protocol/cursor.ts";
 import { LockstepError } from "../protocol/errors.ts";
-import type { FeedHost, FeedTable } from "./host.ts";
+import { acceptsGzip, headersOf, problem, readSince, RETRY } from "./answers.ts";
+import type { FeedHost } from "./host.ts";
 import { beatWish } from "./beats.ts";
-import { type FeedAnswer, TableFeed } from "./table_feed.ts";
+import { PublicFeed, type PublicFeedOptions } from "./public_feed.ts";
+import { TableFeed } from "./table_feed.ts";
 
 /** Answers that stay open at the same time, for all tables. */
 const MAX_READERS = 5_000;
@@ -37,25 +35,38 @@ export interface FeedOptions {
   readonly clock?: Clock;
   /** Answers that stay open at the same time; default 5,000. */
   readonly maxReaders?: number;
+  /** That caches may keep answers, and which; default none. */
+  readonly public?: PublicFeedOptions;
+}
+
+/** One table's feed, and what of it caches may keep. */
+interface Feed {
+  readonly plain: TableFeed;
+  readonly public: PublicFeed | null;
 }
 
 /** The feeds of all tables of a process. */
-export class Feeds {
+export class Feeds implements AsyncDisposable {
   readonly #host: FeedHost;
   readonly #clock: Clock;
   readonly #maxReaders: number;
-  readonly #feeds = new Map<string, TableFeed>();
+  readonly #public: PublicFeedOptions | null;
+  readonly #feeds = new Map<string, Feed>();
   #closed = false;
 
   constructor(host: FeedHost, options: FeedOptions = {}) {
     this.#host = host;
     this.#clock = options.clock ?? systemClock;
     this.#maxReaders = options.maxReaders ?? MAX_READERS;
+    this.#public = options.public ?? null;
   }
 
   /** Answers that are open. */
   get readers(): number {
-    return [...this.#feeds.values()].reduce((sum, feed) => sum + feed.size, 0);
+    return [...this.#feeds.values()].reduce(
+      (sum, feed) => sum + feed.plain.size + (feed.public?.waiting ?? 0),
+      0,
+    );
   }
 
   /** Adds the routes. */
@@ -70,18 +81,31 @@ export class Feeds {
   /** Cuts off all readers, so that the server can stop. */
   close(): void {
     this.#closed = true;
-    for (const feed of this.#feeds.values()) feed.close();
+    for (const { plain } of this.#feeds.values()) plain.close();
   }
 
-  #feed(name: string): TableFeed | null {
+  /** Gives up what was kept for caches. To be called once no answer is under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    for (const feed of this.#feeds.values()) await feed.public?.close();
+  }
+
+  #feed(name: string): Feed | null {
     const table = this.#host.tables.get(name);
     if (table === undefined) return null;
-    const known = this.#feeds.get(name) ?? new TableFeed(table, this.#clock);
-    this.#feeds.set(name, known);
-    return known;
+    const known = this.#feeds.get(name);
+    if (known !== undefined) return known;
+    const plain = new TableFeed(table, this.#clock);
+    const options = this.#public;
+    const feed = {
+      plain,
+      public: options === null ? null : new PublicFeed(table, plain, this.#clock, options),
+    };
+    this.#feeds.set(name, feed);
+    return feed;
   }
 
-  #answer(c: Context): Response {
+  async #answer(c: Context): Promise<Response> {
     const path = elements(c.req.url);
     if (path === null) return problem(400, "the path is not well-formed percent-encoding");
     const name = path[1] ?? "";
@@ -96,23 +120,25 @@ export class Feeds {
       if (error instanceof LockstepError) return problem(400, `${error.message}: ${error.hint}`);
       throw error;
     }
+    const forCaches = feed.public === null ? null : this.#forCaches(c, feed.public, since);
+    if (forCaches !== null) return withoutBody(c, await forCaches);
     const finite = isTrue(c.req.query("finite"));
-    const refusal = feed.refusal(since, finite, c.req.header("lockstep-generation") ?? null);
+    const refusal = feed.plain.refusal(since, finite, c.req.header("lockstep-generation") ?? null);
     if (refusal !== null) {
       return problem(refusal.status, refusal.reason, refusal.status === 503 ? RETRY : {});
     }
-    if (this.#closed || (!finite && this.readers >= this.#maxReaders)) {
-      return problem(503, "too many readers: ask again in a while", RETRY);
-    }
+    if (this.#closed || (!finite && this.readers >= this.#maxReaders)) return crowded();
+    const edition = await feed.public?.edition() ?? null;
+    const offer: Record<string, string> = edition === null ? {} : { "lockstep-edition": edition };
     if (c.req.raw.method === "HEAD") {
-      const head = feed.finite(since);
+      const head = feed.plain.finite(since);
       void head.body.cancel();
-      return new Response(null, { headers: headersOf(head, table) });
+      return new Response(null, { headers: { ...headersOf(head, table), ...offer } });
     }
     const answer = finite
-      ? feed.finite(since)
-      : feed.endless(since, beatWish(c.req.query("beat") ?? c.req.header("lockstep-beat")));
-    const headers = headersOf(answer, table);
+      ? feed.plain.finite(since)
+      : feed.plain.endless(since, beatWish(c.req.query("beat") ?? c.req.header("lockstep-beat")));
+    const headers = { ...headersOf(answer, table), ...offer };
     if (!finite || !acceptsGzip(c.req.header("accept-encoding"))) {
       return new Response(answer.body, { headers });
     }
@@ -120,33 +146,32 @@ export class Feeds {
     headers["content-encoding"] = "gzip";
     return new Response(answer.body.pipeThrough(new CompressionStream("gzip")), { headers });
   }
+
+  /** A chunk, or a poll; null where the request is for neither. */
+  #forCaches(c: Context, feed: PublicFeed, since: Order | null): Promise<Response> | null {
+    const request = {
+      acceptEncoding: c.req.header("accept-encoding"),
+      ifNoneMatch: c.req.header("if-none-match"),
+    };
+    const at = c.req.query("at");
+    const isChunk = isTrue(c.req.query("chunk"));
+    if (!isChunk && at === undefined) return null;
+    if (this.#closed || this.readers >= this.#maxReaders) return Promise.resolve(crowded());
+    if (isChunk) return feed.chunk(since, c.req.query("g") ?? "", request);
+    return feed.poll(at ?? "", Number(c.req.query("wait") ?? "0"));
+  }
 }
 
-const RETRY = { "retry-after": "1" };
+function crowded(): Response {
+  return problem(503, "too many readers: ask again in a while", RETRY);
+}
 
-function headersOf(
-  { head, generation, ageMs }: FeedAnswer,
-  { orders }: FeedTable,
-): Record<string, string> {
-  const headers: Record<string, string> = {
-    "content-type": "application/x-ndjson",
-    "cache-control": "no-store",
-    "lockstep-generation": generation,
-    "lockstep-age": ageMs === null ? "unknown" : (ageMs / 1000).toFixed(3),
-    vary: "accept-encoding",
-    // Tells nginx not to gather rows.
-    "x-accel-buffering": "no",
-  };
-  if (orders.type !== null) headers["lockstep-order-type"] = orders.type;
-  const isText = typeof head === "string" && head !== "";
-  const text = head === null || head === ""
-    ? head
-    : isText
-    ? orders.textOf(head)
-    : formatOrder(head);
-  // What no header can carry as it is stays out: a follower then goes by other signs.
-  if (text !== null && /^[!-~]?(?:[ -~]*[!-~])?$/.test(text)) headers["lockstep-head"] = text;
-  return headers;
+/** The headers alone, where they alone are asked for. */
+function withoutBody(c: Context, answer: Response): Response {
+  if (c.req.raw.method !== "HEAD") return answer;
+  void answer.body?.cancel();
+  const { status, headers } = answer;
+  return new Response(null, { status, headers });
 }
 
 /** The decoded elements of a URL's path, also of one whose elements hold an encoded slash. */
@@ -158,29 +183,6 @@ function elements(url: string): string[] | null {
   }
 }
 
-/** Null for `0`: from the beginning. */
-function readSince(
-  text: string,
-  type: OrderType | null | undefined,
-  cursor: Order | null,
-): Order | null {
-  if (text === "0") return null;
-  return parseOrder(text, type ?? (cursor === null ? null : plainType(cursor)));
-}
-
 function isTrue(text: string | undefined): boolean {
   return text !== undefined && text !== "0" && text !== "false";
-}
-
-/** Whether gzip is asked for: `gzip;q=0` says no. */
-function acceptsGzip(header: string | undefined): boolean {
-  return (header ?? "").split(",").some((part) => {
-    const [name, ...rest] = part.split(";").map((text) => text.trim().toLowerCase());
-    return (name === "gzip" || name === "*") && !rest.some((text) => /^q=0(\.0*)?$/.test(text));
-  });
-}
-
-/** A refusal as JSON: `{"error": …}`. */
-function problem(status: number, error: string, headers: Record<string, string> = {}): Response {
-  return Response.json({ error }, { status, headers: { "cache-control": "no-store", ...headers } });
 }

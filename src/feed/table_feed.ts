@@ -12,6 +12,7 @@ import { messageOf } from "../protocol/errors.ts";
 import type { ChangeEntry, ChangePlace } from "../store/change_index/entry.ts";
 import { lookUpChanges } from "../store/change_index/resolve_rows.ts";
 import { backlog } from "./backlog.ts";
+import type { FeedFacts } from "./answers.ts";
 import type { FeedTable } from "./host.ts";
 import { Beats, type BeatWish, beatWish } from "./beats.ts";
 import { BLANK, type Bytes, encodeLines, lineOf } from "./lines.ts";
@@ -32,13 +33,8 @@ export interface FeedRefusal {
 }
 
 /** An answer. */
-export interface FeedAnswer {
+export interface FeedAnswer extends FeedFacts {
   readonly body: ReadableStream<Bytes>;
-  /** The text for `lockstep-head`; null where the end is not known yet. */
-  readonly head: Order | "" | null;
-  readonly generation: string;
-  /** Milliseconds since the origin's last word, as far as this copy knows; null for never. */
-  readonly ageMs: number | null;
 }
 
 export class TableFeed {
@@ -70,6 +66,14 @@ export class TableFeed {
    * @param generation the one that the reader has come so far in; null where it doesn't tell
    */
   refusal(since: Order | null, finite: boolean, generation: string | null): FeedRefusal | null {
+    const refusal = this.unready(since, finite);
+    if (refusal !== null || since === null) return refusal;
+    if (this.#table.index?.reachesBackTo(since, generation)) return null;
+    return { status: 410, reason: "not everything that changed since can be told: ask from 0" };
+  }
+
+  /** The same without a look at what was forgotten. */
+  unready(since: Order | null, finite: boolean): FeedRefusal | null {
     const { index, table } = this.#table;
     if (index === null) return { status: 404, reason: `${table} has no feed: --feed is not set` };
     if (!index.complete) {
@@ -89,8 +93,7 @@ export class TableFeed {
       }
       return { status: 410, reason: "since lies ahead of everything that is here: ask from 0" };
     }
-    if (index.reachesBackTo(since, generation)) return null;
-    return { status: 410, reason: "not everything that changed since can be told: ask from 0" };
+    return null;
   }
 
   /** An answer that ends with what there is now. */

@@ -87,6 +87,8 @@ export interface ReplicatorOptions {
   readonly verifyEveryMs?: number;
   /** Keep the change index and serve the feed. */
   readonly feed?: boolean;
+  /** Caches may keep the feed's answers. */
+  readonly feedPublic?: boolean;
   /** How long deletions are remembered; default 7 days. */
   readonly tombstoneTtlMs?: number;
   /**

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { StreamCutError } from "../../src/base/stream_cut_error.ts";
+import type { PublicFeedOptions } from "../../src/feed/public_feed.ts";
 import { Feeds } from "../../src/feed/routes.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { startReplica, type TestReplica, type TestReplicaOptions } from "../support/replicas.ts";
@@ -26,12 +27,22 @@ export interface FeedReplicaOptions extends TestReplicaOptions {
   /** 0, the default, takes a free one. */
   readonly port?: number;
   readonly feedClock?: Clock;
+  /** That caches may keep its answers. */
+  readonly caches?: PublicFeedOptions;
 }
 
 /** Serves the feed of a replica that runs. */
-export function serveFeed(replica: TestReplica, port = 0, clock?: Clock) {
+export function serveFeed(
+  replica: TestReplica,
+  port = 0,
+  clock?: Clock,
+  caches?: PublicFeedOptions,
+) {
   const app = new Hono({ getPath: (request) => new URL(request.url).pathname });
-  const feeds = new Feeds(replica.replicator, clock === undefined ? {} : { clock });
+  const feeds = new Feeds(replica.replicator, {
+    ...(clock === undefined ? {} : { clock }),
+    ...(caches === undefined ? {} : { public: caches }),
+  });
   feeds.mount(app);
   const abort = new AbortController();
   /** Answers that broke by themselves. */
@@ -54,6 +65,7 @@ export function serveFeed(replica: TestReplica, port = 0, clock?: Clock) {
       feeds.close();
       abort.abort();
       await server.finished;
+      await feeds[Symbol.asyncDispose]();
       assert.deepEqual(broken, []);
     },
   };
@@ -61,9 +73,9 @@ export function serveFeed(replica: TestReplica, port = 0, clock?: Clock) {
 
 /** Starts a replica of `url` that serves its feed. */
 export async function startFeed(url: string, options: FeedReplicaOptions): Promise<FeedReplica> {
-  const { port = 0, feedClock, ...rest } = options;
+  const { port = 0, feedClock, caches, ...rest } = options;
   const replica = await startReplica(url, { feed: true, ...rest });
-  const server = serveFeed(replica, port, feedClock);
+  const server = serveFeed(replica, port, feedClock, caches);
   const stop = async () => {
     await server.stop();
     await replica.stop();

@@ -7,8 +7,11 @@
 import type { Hono } from "hono";
 import { checkDescriptors } from "../../base/descriptors.ts";
 import { logger } from "../../base/log.ts";
+import type { FeedOptions } from "../../feed/routes.ts";
 import { LockstepError, messageOf } from "../../protocol/errors.ts";
 import { replicate, type Replicator } from "../../replica/replicator.ts";
+import { storeFile } from "../../store/kv/open_store.ts";
+import { isRemote } from "../../store/kv/remote_store.ts";
 import { ConsoleReporter } from "../report/console_reporter.ts";
 import { type HookSettings, type Settings, settingsOf } from "../options/settings.ts";
 import { StopSignals } from "../signals.ts";
@@ -70,13 +73,20 @@ function hookOptions({ onChange, waitMs, write }: HookSettings) {
 
 /** The status server is imported once the replica is on its way: its first request comes first. */
 async function statusServer(
-  { status, replicator: { feed } }: Settings,
+  { status, replicator: { feed, feedPublic, kv } }: Settings,
   place: StatusPlace | null,
   replicator: Replicator,
 ): Promise<AsyncDisposable | null> {
   if (status === null || place === null) return null;
+  const caches = (): FeedOptions => {
+    const file = storeFile(kv);
+    const isFile = file !== ":memory:" && !isRemote(kv);
+    return { public: { shared: status.tokenFile === null, beside: isFile ? file : null } };
+  };
   const { startStatusServer } = await import("../../http/server.ts");
-  const feeds = feed ? new (await import("../../feed/routes.ts")).Feeds(replicator) : null;
+  const feeds = feed
+    ? new (await import("../../feed/routes.ts")).Feeds(replicator, feedPublic ? caches() : {})
+    : null;
   const server = await startStatusServer(replicator, {
     address: place.address,
     explicit: status.asked,
@@ -87,9 +97,10 @@ async function statusServer(
   });
   logger("http").info("status page at {url}", { url: server.url });
   return {
-    [Symbol.asyncDispose]: () => {
+    [Symbol.asyncDispose]: async () => {
       feeds?.close();
-      return server.close();
+      await server.close();
+      await feeds?.[Symbol.asyncDispose]();
     },
   };
 }

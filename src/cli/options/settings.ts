@@ -82,7 +82,8 @@ function replicatorOptions(
     resync: values.resync,
     adopt: values.adopt,
     once: values.once,
-    feed: values.feed,
+    feed: values.feed || values.feedPublic,
+    feedPublic: values.feedPublic,
     strict: values.strict,
     ...(values.whole ? { whole: true } : {}),
     ...present({

@@ -271,6 +271,11 @@ const serving = {
     { completes: "file" },
   ),
   feed: flag("feed", "Serve the tables onward, so that this copy can be another one's origin."),
+  feedPublic: flag(
+    "feed-public",
+    "Caches may keep the feed's answers: it is offered in chunks and by long polls as well. With " +
+      "`--status-token-file` they are for the reader's own cache. Includes `--feed`.",
+  ),
   maxStaleness: value(
     "max-staleness",
     "DURATION",

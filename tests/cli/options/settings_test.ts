@@ -129,6 +129,7 @@ Deno.test("the library gets the options under its own names", () => {
     once: true,
     attempts: 7,
     feed: true,
+    feedPublic: false,
     strict: true,
     tombstoneTtlMs: 86_400_000,
     shrinkLimit: 0.1,

@@ -49,6 +49,7 @@ const CASES: Record<Key, Case> = {
   feed: ["1", true, "maybe", /1 nor 0/],
   verifyEvery: ["1d", 86_400_000, "often", /500ms, 10s/],
   whole: ["1", true, "maybe", /1 nor 0/],
+  feedPublic: ["1", true, "maybe", /1 nor 0/],
   expire: ["1d", 86_400_000, "old", /500ms, 10s/],
   maxStaleness: ["5m", 300_000, "old", /500ms, 10s/],
   logFormat: ["json", "json", "xml", /text, json/],
