@@ -48,7 +48,7 @@ export function commandLine(
     words.push(`--${name}`, ...(value === null ? [] : [value]));
   }
   for (const [name, value] of set) {
-    if (DEFAULTS[name] !== value) words.push(`--${name}`, value);
+    if (DEFAULTS[name] !== value) words.push(`--${name}`, ...(value === "" ? [] : [value]));
   }
   return words.map(shellWord).join(" ");
 }

@@ -32,6 +32,13 @@ export interface Evidence {
   readonly again?: Reading | null;
 }
 
+/** Whether answers can be taken as the whole table: they have an end, a key, and no order. */
+export function isWholeList({ first, order, key }: Evidence): boolean {
+  const isProved = first.endIsProved || first.sample.answer.endIsProof;
+  return order === null && key !== null && first.sample.end === "whole" && isProved &&
+    !first.isUnfinished;
+}
+
 /** A finding in one line. */
 export function finding(
   id: FindingId,

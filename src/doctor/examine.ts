@@ -28,10 +28,10 @@ import {
   type OrderChoice,
   unitOf,
 } from "./fields.ts";
-import type { Evidence, Honoured } from "./evidence.ts";
+import { type Evidence, type Honoured, isWholeList } from "./evidence.ts";
 import { findings, isUsable } from "./findings.ts";
 import { envelopeIn, envelopeInText, type Reading, readSample } from "./reading.ts";
-import type { FoundOptions, Report } from "./report.ts";
+import type { Finding, FoundOptions, Report } from "./report.ts";
 import { type SampleBounds, Sampler } from "./sample.ts";
 
 /** Fields that were told, and need not be found. */
@@ -258,6 +258,7 @@ class Examination {
     }
     const { order, key, deletion, honoured } = evidence;
     const { told } = this.#options;
+    if (isWholeList(evidence)) return this.#reportWhole(evidence, list);
     const found: FoundOptions = {
       url: endpoint.printable,
       ...(key === null ? {} : { key: key.places.join(",") }),
@@ -275,7 +276,27 @@ class Examination {
       findings: list,
     };
   }
+
+  #reportWhole({ key }: Evidence, list: readonly Finding[]): Report {
+    const { url, told } = this.#options;
+    const found: FoundOptions = {
+      url: new Endpoint(url, true).printable,
+      whole: "",
+      "order-by": told.orderBy ?? OWN_ORDER,
+      ...(key === null ? {} : { key: key.places.join(",") }),
+      ...(this.#place === null ? {} : { records: this.#place }),
+    };
+    return {
+      usable: true,
+      command: commandLine(url, found, this.#options.others),
+      options: { ...found },
+      findings: list,
+    };
+  }
 }
+
+/** The name of the order that a copy gives to records which have none. */
+const OWN_ORDER = "lockstep_order";
 
 /** Nothing could be read. */
 interface Refused {

@@ -5,7 +5,7 @@
  */
 
 import type { LockstepError } from "../protocol/errors.ts";
-import { count, type Evidence, finding } from "./evidence.ts";
+import { count, type Evidence, finding, isWholeList } from "./evidence.ts";
 import { isLiveRecord } from "./fields.ts";
 import { orderFindings } from "./order_findings.ts";
 import { paceFindings } from "./pace_findings.ts";
@@ -120,7 +120,16 @@ function keyFindings({ key, first }: Evidence): Finding[] {
   )];
 }
 
-function deletionFindings({ deletion, first, middle }: Evidence): Finding[] {
+function deletionFindings(evidence: Evidence): Finding[] {
+  const { deletion, first, middle } = evidence;
+  if (deletion === null && isWholeList(evidence)) {
+    return [finding(
+      "deletions",
+      "ok",
+      "no field that marks a record as deleted",
+      "what a whole answer lacks is removed",
+    )];
+  }
   const later = middle ?? null;
   if (deletion === null) {
     return [finding(

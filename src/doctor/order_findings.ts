@@ -8,7 +8,7 @@
 import { formatOrder, type Order } from "../protocol/cursor.ts";
 import { isoMilliseconds } from "../protocol/iso_time.ts";
 import { compareAs, isLiveRecord, orderAt, type OrderChoice, type OrderUnit } from "./fields.ts";
-import { count, type Evidence, finding } from "./evidence.ts";
+import { count, type Evidence, finding, isWholeList } from "./evidence.ts";
 import type { Reading } from "./reading.ts";
 import type { Finding } from "./report.ts";
 
@@ -31,6 +31,15 @@ const UNIT_WORDS: Readonly<Record<OrderUnit, string>> = {
 
 export function orderFindings(evidence: Evidence): Finding[] {
   const { order, first } = evidence;
+  if (order === null && isWholeList(evidence)) {
+    return [finding(
+      "order",
+      "note",
+      "no field orders the records, and answers end",
+      "each answer can be taken as the whole table: what it lacks is removed from the copy",
+      "use --whole, as in the command below; or name the field that grows with each change: --order-by",
+    )];
+  }
   if (order === null) {
     return [finding(
       "order",

@@ -50,6 +50,8 @@ export interface FoundOptions {
   readonly "order-type"?: string;
   readonly "deleted-by"?: string;
   readonly records?: string;
+  /** Present, and empty, where each answer is to be taken as the whole table. */
+  readonly whole?: "";
   readonly since?: string;
   readonly overlap?: string;
 }

@@ -343,11 +343,42 @@ Deno.test("records from the future, a clock that is off, digits as text, deletio
       date: new Date(Date.now() - 3_600_000).toUTCString(),
     })
   );
-  const { report } = await doctor(origin.url);
-  assert.equal(report.options["order-type"], "number");
-  assert.equal(report.options["deleted-by"], "status=archived");
-  assert.match(found(report, "order").text, /digits as text/);
-  assert.match(found(report, "clock").text, /its clock is (1h|59m)\S* behind ours/);
+  await examined(origin.url, {
+    rows: 16,
+    options: { "order-type": "number", "deleted-by": "status=archived" },
+    findings: [
+      ["order", "note", /digits as text/],
+      ["clock", "warning", /its clock is (1h|59m)\S* behind ours/],
+      ["deletions", "ok", /4 deletions among 20 records/],
+    ],
+  });
+});
+
+Deno.test("a list without any order is copied whole", async () => {
+  const all = Array.from(
+    { length: 25 },
+    (_, i) => ({ prefix: `10.${i}.0.0/16`, region: `r${i % 3}` }),
+  );
+  await using origin = serve(
+    (url) =>
+      url.pathname === "/ranges.json"
+        ? Response.json({ created: "2026-01-01", ranges: all })
+        : new Response("no", { status: 404 }),
+    "/ranges.json",
+  );
+  const report = await examined(origin.url, {
+    table: "ranges.json",
+    rows: 25,
+    options: { key: "prefix", records: "ranges", whole: "", "order-by": "lockstep_order" },
+    findings: [
+      ["order", "note", /whole table.*--whole/],
+      ["deletions", "ok", /lacks is removed/],
+    ],
+  });
+  assert.match(
+    report.command ?? "",
+    /--whole --order-by lockstep_order --key prefix --records ranges$/,
+  );
 });
 
 /** Origins that can't be copied, and why. */
@@ -370,12 +401,6 @@ const REFUSED: readonly (readonly [
   ["nothing", () => new Response(""), "reach", /without a record/],
   ["CSV", () => new Response("id,name,updated_at\n1,a,5\n"), "framing", /begins with/],
   ["a list of texts", () => Response.json(["a", "b"]), "framing", /begins with/],
-  [
-    "no order",
-    () => Response.json([{ id: 1, name: "a" }, { id: 2, name: "b" }]),
-    "order",
-    /--order-by FIELD/,
-  ],
   [
     "no key",
     () => Response.json([{ updated_at: 1, v: 1.5 }, { updated_at: 1, v: 1.5 }]),
