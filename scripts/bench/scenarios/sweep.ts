@@ -32,6 +32,7 @@ export const sweeping: Scenario = {
         settings.say(`${what}: ${Math.round(seconds)} s, ${Math.round(peakBytes / 1e6)} MB`);
       };
       await phase("fill", []);
+      await phase("resync, all the same", ["--resync"]);
       await origin.turnTo(1, KEPT);
       await phase("resync", ["--resync", "--shrink-limit", "100%"]);
       const line = (
@@ -48,13 +49,20 @@ export const sweeping: Scenario = {
         title: "Sweep",
         explanation:
           `${REPLICATOR} filled with ${rows.toLocaleString("en")} small records, then resynced ` +
+          "with the same origin, which costs no write, and then " +
           `with an origin that has ${KEPT.toLocaleString("en")} of them: every other row is ` +
           "removed, and leaves a tombstone. One run, from start to end of the process.",
         lines: [
           line("time", " s", ({ seconds }) => seconds),
           line("greatest memory", " MB", ({ peakMb }) => peakMb),
         ],
-        goals: [goal("greatest memory", phases[1]?.peakMb ?? NaN, "≤", 160, " MB")],
+        goals: [goal(
+          "greatest memory",
+          Math.max(...phases.slice(1).map(({ peakMb }) => peakMb)),
+          "≤",
+          160,
+          " MB",
+        )],
         notes: [],
       };
     }),

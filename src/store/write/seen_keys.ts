@@ -8,7 +8,7 @@
  *
  * ```text
  *  run:    block, block, …             in the order of keys
- *  block:  { length: u16, key }, …     some 64 KiB; its first key is in memory
+ *  block:  { length: u16, key }, …     some 16 KiB; its first key is in memory
  * ```
  *
  * @module
@@ -21,13 +21,13 @@ import type { Key } from "../../protocol/record.ts";
 import { sortableKey } from "../kv/key_order.ts";
 
 /** Keys in memory, some 100 bytes each. */
-const RECENT_KEYS = 100_000;
+const RECENT_KEYS = 50_000;
 
 /** Keys in memory at most where no file can be made. */
 const MOST_KEYS = 2_000_000;
 
 /** Bytes of a block, from which on it gets no more keys. */
-const BLOCK_BYTES = 2 ** 16;
+const BLOCK_BYTES = 2 ** 14;
 
 /** Bits of the filter (2 MiB): a million keys make 6 % of the look-ups in the file vain. */
 const FILTER_BITS = 2 ** 24;
@@ -132,8 +132,7 @@ export class SeenKeys implements Disposable {
   /** Reads the keys in their order, once. Nothing may be added meanwhile. */
   walk(): SeenWalk {
     const recent = [...this.#recent].sort();
-    const sources = this.#runs.map((run) => this.#keysOfRun(run));
-    return new SeenWalk(recent, sources);
+    return new SeenWalk(recent, this.#runs, (block) => this.#read(block));
   }
 
   [Symbol.dispose](): void {
@@ -201,27 +200,29 @@ export class SeenKeys implements Disposable {
     if (read < bytes) throw new Error("the temporary file of a resync was cut short");
     return block.toString("latin1");
   }
-
-  async *#keysOfRun(run: readonly Block[]): AsyncGenerator<string[]> {
-    for (const block of run) yield [...keysOf(await this.#read(block))];
-  }
 }
 
-/** The keys of one source, as far as they are read. */
+/** One run as far as it is read: a block is read when its first key is due. */
 interface Head {
-  readonly source: AsyncGenerator<string[]>;
+  readonly blocks: readonly Block[];
+  next: number;
   keys: readonly string[];
   at: number;
 }
 
 /** A walk over all seen keys beside one over the table, both in the order of keys. */
 export class SeenWalk {
-  #heads: Head[];
+  readonly #heads: readonly Head[];
+  readonly #read: (block: Block) => Promise<string>;
 
-  constructor(recent: readonly string[], sources: AsyncGenerator<string[]>[]) {
-    this.#heads = sources.map((source) => ({ source, keys: [], at: 0 }));
-    const none = (async function* (): AsyncGenerator<string[]> {})();
-    this.#heads.push({ source: none, keys: recent, at: 0 });
+  constructor(
+    recent: readonly string[],
+    runs: readonly (readonly Block[])[],
+    read: (block: Block) => Promise<string>,
+  ) {
+    const heads = runs.map((blocks): Head => ({ blocks, next: 0, keys: [], at: 0 }));
+    this.#heads = [...heads, { blocks: [], next: 0, keys: recent, at: 0 }];
+    this.#read = read;
   }
 
   /**
@@ -236,9 +237,10 @@ export class SeenWalk {
     for (const head of this.#heads) {
       for (;;) {
         if (head.at === head.keys.length) {
-          const { value, done } = await head.source.next();
-          if (done) break;
-          head.keys = value;
+          const block = head.blocks[head.next];
+          if (block === undefined || block.first > last) break;
+          head.keys = [...keysOf(await this.#read(block))];
+          head.next++;
           head.at = 0;
           continue;
         }
