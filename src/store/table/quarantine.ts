@@ -15,6 +15,12 @@ import type { QuarantineEntry } from "../kv/stored_values.ts";
 /** Entries kept for each table, the newest; the count goes on. */
 export const QUARANTINE_KEPT = 1000;
 
+/**
+ * Records that were set aside and are known again, the latest: more than are kept, since a finite
+ * answer is read twice before it counts as complete, and each is counted once. Some 100 bytes each.
+ */
+const KNOWN_REJECTS = 50_000;
+
 /** Serialised size of an entry at most: 16 KiB of wide characters, and its other fields. */
 export const QUARANTINE_ENTRY_BYTES = 2 * 16_384 + 1024;
 
@@ -52,7 +58,7 @@ export class SeenRejects {
     return seen;
   }
 
-  /** True the first time; remembers as many as are kept. */
+  /** True the first time, as far as {@linkcode KNOWN_REJECTS} reach back. */
   async isNew(reject: Reject): Promise<boolean> {
     const bytes = new TextEncoder().encode(fingerprint(reject));
     // A digest instead of the text: 1000 texts would be 16 MiB.
@@ -60,7 +66,7 @@ export class SeenRejects {
     if (this.#seen.has(digest)) return false;
     this.#seen.set(digest, 1);
     const oldest = this.#seen.keys().next();
-    if (this.#seen.size > QUARANTINE_KEPT && !oldest.done) this.#seen.delete(oldest.value);
+    if (this.#seen.size > KNOWN_REJECTS && !oldest.done) this.#seen.delete(oldest.value);
     return true;
   }
 }
