@@ -66,8 +66,9 @@ Deno.test("five hundred readers, a hundred of whom don't read, cost one process 
   }
   const after = (await feed.status())?.memoryBytes ?? 0;
   const grown = Math.round((after - before) / 2 ** 20);
-  // A connection, and a chunk of its own; not what it has not read.
-  assert.ok(grown < 300, `${grown} MiB for 500 readers`);
+  // A connection of node:http with its buffers (some 600 KiB), and a chunk of its own; not what it
+  // has not read: that would be a mebibyte more for each.
+  assert.ok(grown < 400, `${grown} MiB for 500 readers`);
 });
 
 Deno.test("a reader that takes nothing is cut off, while the others go on", async () => {
