@@ -165,7 +165,9 @@ export class Loop implements Disposable {
     const { orders } = this.#parts.table;
     // Linked pages, and an answer in no order, are asked for once more from where they began.
     const isSame = pass !== null && (pass.greatest === null || pass.greatest === pass.since);
-    const text = pass === null || isSame ? from : orders.askText(pass.greatest ?? 0);
+    // Behind a page of a sorted answer nothing is left out, however the origin compares: only where
+    // a pass begins it asks for more than what comes next.
+    const text = pass === null || isSame ? from : orders.textOf(pass.greatest ?? 0);
     this.#pass = pass === null ? null : { pass, from: text };
     if (step.next !== "page") this.#page = null;
     if (step.next === "end") this.#longest = step.end.longest;
@@ -175,7 +177,7 @@ export class Loop implements Disposable {
 
   /** The pass that the next request belongs to. */
   #asked(): AskedPass {
-    const { table, resync, whole, config: { options } } = this.#parts;
+    const { table, resync, whole } = this.#parts;
     const { isFromBeginning } = resync;
     if (whole !== null) return this.#asWhole();
     if (!isFromBeginning && this.#pass !== null) return this.#pass;
@@ -185,8 +187,9 @@ export class Loop implements Disposable {
       return { pass: beginPass(start), from: this.#beginning(isFromBeginning) };
     }
     const from = this.#rewound(cursor);
-    // An overlap may be larger than a page: what it brings again leads on, page by page.
-    const since = options.overlap === undefined ? cursor : parseOrder(from, table.orders.type);
+    // What is asked for again may be more than a page: it leads on, page by page.
+    const { orders } = table;
+    const since = from === orders.textOf(cursor) ? cursor : parseOrder(from, orders.type);
     return { pass: beginPass(since, this.#longest), from };
   }
 

@@ -39,6 +39,8 @@ export function line(id: number, order: string, fields = "", isNumber = false): 
 export class LinesOrigin implements AsyncDisposable {
   readonly #origin: MisbehavingOrigin;
   lines: readonly Line[] = [];
+  /** Records of an answer at most. */
+  limit = Infinity;
 
   private constructor(origin: MisbehavingOrigin) {
     this.#origin = origin;
@@ -54,7 +56,7 @@ export class LinesOrigin implements AsyncDisposable {
         ? origin.lines
         : origin.lines.filter(({ order }) => compare(order, since) >= 0);
       const sorted = found.toSorted((a, b) => compare(a.order, b.order));
-      const answer = records(sorted.map(({ text }) => `${text}\n`).join(""));
+      const answer = records(sorted.slice(0, origin.limit).map(({ text }) => `${text}\n`).join(""));
       return answer(conversation);
     });
     return origin;
