@@ -112,7 +112,9 @@ const Figures: FC<{ table: TableStatus; now: number }> = ({ table, now }) => (
     </Figure>
     <Figure
       name="Cursor"
-      title="The greatest order up to which everything is stored"
+      title={`The greatest order up to which everything is stored${
+        table.orderType === null ? "" : `; orders compare as ${table.orderType}`
+      }`}
       note={table.cursorTime === null || table.cursorTime === table.cursor
         ? table.head === null ? null : `of ${table.head}`
         : <Moment at={table.cursorTime} now={now} />}
