@@ -28,7 +28,7 @@ import {
   type Row,
   valueAt,
 } from "../protocol/record.ts";
-import { envelopeFault, textFault } from "./seen_instead.ts";
+import { envelopeFault, loneObjectFault, textFault } from "./seen_instead.ts";
 import { OrderWatch } from "./order_watch.ts";
 
 /** Something that can't be stored, for the quarantine. */
@@ -133,6 +133,8 @@ export class RowReader {
   /** The newest objects of known kinds. */
   #held: Reject[] = [];
   #fault: BodyFault | null = null;
+  /** The only value so far, where that is an object; null behind a second one. */
+  #lone: JsonObject | null | undefined;
 
   constructor(options: RowReaderOptions) {
     this.#options = options;
@@ -164,6 +166,9 @@ export class RowReader {
     const rejects: Reject[] = [...batch.rejects];
     const foreign: Reject[] = [];
     if (!this.#anyGood && this.#bad === 0) this.#fault ??= this.#recognised(batch);
+    for (const value of batch.values.slice(0, 2)) {
+      this.#lone = this.#lone === undefined && isJsonObject(value) ? value : null;
+    }
     if (this.#fault !== null) return { ...NOTHING, bytes: batch.bytes };
     let maxOrder: Order | null = null;
     let minOrder: Order | null = null;
@@ -258,6 +263,8 @@ export class RowReader {
    * @throws {LockstepError} where it is sorted in another way than its orders are compared
    */
   end(): void {
+    const lone = this.#anyGood ? null : this.#lone ?? null;
+    if (lone !== null) this.#fault ??= loneObjectFault(lone);
     this.#watch.end();
   }
 

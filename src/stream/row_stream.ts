@@ -67,10 +67,10 @@ export function rowStream(options: RowStreamOptions): TransformStream<Uint8Array
         const read = reader.read(ending.error === null ? last : { ...last, rejects: [] });
         const held = options.staysOpen?.() ? [] : reader.takeHeld();
         const batch = { ...read, rejects: [...read.rejects, ...held] };
-        ending.fault = decoder.fault ?? reader.fault;
         onBatch(batch);
         controller.enqueue(batch);
         reader.end();
+        ending.fault = decoder.fault ?? reader.fault;
       },
     },
     undefined,

@@ -60,6 +60,12 @@ export function envelopeFault(value: JsonObject, shape: RecordShape): BodyFault 
   return isSure ? wrapped(Object.keys(value), places) : null;
 }
 
+/** The fault of an answer that is one object, and no record: what is in it may be the records. */
+export function loneObjectFault(value: JsonObject): BodyFault | null {
+  const places = arraysIn(value);
+  return places.length === 0 ? null : wrapped(Object.keys(value), places);
+}
+
 function wrapped(names: readonly string[], places: readonly string[]): BodyFault {
   return {
     kind: "not-records",

@@ -120,6 +120,12 @@ const STRANGERS:
       /--records \/result\/items/,
     ],
     [
+      JSON.stringify({ items: [{ uuid: "a", updatedAt: 5 }], total: 1 }),
+      JSON_TYPE,
+      /fields items, total/,
+      /`items`: give --records items/,
+    ],
+    [
       `id,name,updated_at\n1,a,5\n`,
       { "content-type": "text/plain" },
       /CSV\): id, name, updated_at/,
@@ -147,7 +153,9 @@ Deno.test("what can't be read is one error that says what was seen and what to g
         return true;
       },
     );
-    assert.deepEqual(await store.entries(["lockstep", "servers", "quarantine"]), []);
+    // An object that may have been a heartbeat is set aside, once.
+    const aside = await store.entries(["lockstep", "servers", "quarantine"]);
+    assert.ok(aside.length <= (message.source.includes("items, total") ? 1 : 0));
   }
 });
 
