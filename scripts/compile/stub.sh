@@ -10,6 +10,7 @@
 # Cache folder: LOCKSTEP_CACHE_DIR and nothing else where that is set; otherwise the first of
 # these that works: CACHE_DIRECTORY (systemd's), XDG_CACHE_HOME/lockstep-replicate,
 # HOME/.cache/lockstep-replicate, STATE_DIRECTORY/.cache, TMPDIR/lockstep-replicate-UID.
+# A folder works where neither it nor any above it can be changed by another user.
 # Exit status 71: it can't be unpacked or can't run here.
 #
 # Needs sh, gzip and coreutils (or busybox).
@@ -90,11 +91,64 @@ unpacked() {
     sound "$program" "$program_size" "$runtime" "$runtime_size"
 }
 
-# May what is in folder $1 be trusted? Below /tmp it must also be no link to elsewhere.
+# The place of $1 without symbolic links, as far as it is there.
+place_of() (
+  there=$1 rest=''
+  until [ -d "$there" ]; do
+    rest=/${there##*/}$rest
+    there=${there%/*}
+    [ -n "$there" ] || there=/
+  done
+  there=$(cd -P -- "$there" 2>/dev/null && pwd -P) || exit 1
+  printf '%s%s\n' "${there%/}" "$rest"
+)
+
+# Lines of `ls -lnd` on stdin: succeeds when they are $1 folders in which nobody else can swap what
+# this user has: each owned by this user or root, and writable by nobody else, or as /tmp is.
+guarded() {
+  count=0
+  while read -r mode _ owner _; do
+    case $mode in
+      d????-??-* | d????????[tT]*) ;;
+      *) return 1 ;;
+    esac
+    case $owner in 0 | "$uid") ;; *) return 1 ;; esac
+    count=$((count + 1))
+  done
+  [ "$count" = "$1" ]
+}
+
+# May what is in folder $1 be trusted, and every folder above it? What is checked is then what is
+# run: nobody else can put something else in its place.
 trusted() {
-  [ "$kind" = temporary ] || set -- "$1/."
+  case $1 in */../* | */..) return 1 ;; esac
+  above=$1
+  while [ "$above" != / ]; do
+    above=${above%/*}
+    [ -n "$above" ] || above=/
+    set -- "$@" "$above"
+  done
   # shellcheck disable=SC2012
-  LC_ALL=C ls -lnd "$1" 2>/dev/null | safe 'd*'
+  LC_ALL=C ls -lnd "$1" 2>/dev/null | safe 'd*' &&
+    LC_ALL=C ls -lnd "$@" 2>/dev/null | guarded $#
+}
+
+# The same for a folder that isn't there yet: where it would be made.
+trusted_to_be() {
+  above=$1
+  until [ -d "$above" ] || [ -L "$above" ]; do
+    above=${above%/*}
+    [ -n "$above" ] || above=/
+  done
+  set --
+  while :; do
+    set -- "$@" "$above"
+    [ "$above" != / ] || break
+    above=${above%/*}
+    [ -n "$above" ] || above=/
+  done
+  # shellcheck disable=SC2012
+  LC_ALL=C ls -lnd "$@" 2>/dev/null | guarded $#
 }
 
 # Leftovers of first starts that were killed: the name says which process made them.
@@ -175,6 +229,10 @@ unpack() (
   export LC_ALL=C
   trap 'rm -f "$unfinished"' EXIT
   trap 'exit 1' HUP INT TERM
+  if ! trusted_to_be "$folder"; then
+    echo 'somebody else owns a folder above it, or may write to one'
+    exit 1
+  fi
   problem=$(mkdir -p "$folder" 2>&1) || {
     reason "$problem"
     exit 1
@@ -207,6 +265,10 @@ main() {
   case $here in "Darwin arm64") here="Darwin aarch64" ;; esac
   [ "$here" = "$system $machine" ] ||
     fail "this executable is for $system on $machine, and here is $here: fetch the one for this machine"
+  # shellcheck disable=SC3045 # every sh that there is knows it
+  case $(ulimit -n 2>/dev/null) in
+    [0-9] | [0-9][0-9]) fail 'too few files may be open at once: raise the limit (ulimit -n 1024)' ;;
+  esac
   uid=$(id -u)
   problems=''
   for kind in asked service xdg home state temporary; do
@@ -223,6 +285,11 @@ main() {
       asked,?*) cache=$PWD/$cache ;;
       *) continue ;;
     esac
+    if [ $kind = temporary ] && [ -L "$cache" ]; then
+      problems="${problems:+$problems; }$cache: somebody else made it a link"
+      continue
+    fi
+    cache=$(place_of "$cache") || continue
     if trusted "$cache" && unpacked "$cache"; then become "$cache" "$@"; fi
     if [ -z "$problems" ]; then
       [ "$(size_of "$self")" = "$whole" ] ||

@@ -183,8 +183,7 @@ export class Listener {
     const over = AbortSignal.any([this.#stop.signal, enough.signal]);
     let isLate = false;
     try {
-      using _ =
-        await ("path" in this.#reach ? Deno.connect(this.#reach) : Deno.connect(this.#reach));
+      using _ = await connectTo(this.#reach);
       const late = this.#options.clock.sleep(ARRIVAL_MS, over).catch(() => {}).then(() => {
         isLate = true;
         this.#arrived.notify();
@@ -258,6 +257,10 @@ export class Listener {
       place?.leave();
     }
   }
+}
+
+function connectTo(reach: Reach): Promise<Deno.Conn> {
+  return "path" in reach ? Deno.connect(reach) : Deno.connect(reach);
 }
 
 /** Resolves when a server listens that was told to; rejects where it can't. */

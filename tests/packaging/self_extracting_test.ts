@@ -119,6 +119,8 @@ testUnless(noHost, "whatever the umask, only its user may touch the cache", asyn
     for (const name of names(cache)) {
       assert.equal((Deno.statSync(`${cache}/${name}`).mode ?? 0) & 0o077, 0, name);
     }
+    // An ordinary user couldn't remove what the runtime has put there.
+    await Deno.chmod(`${cache}/deno`, 0o700);
   }
 });
 
@@ -277,4 +279,38 @@ testUnless(noMounts, "an unpacked cache may be read-only", async () => {
   assertStarted(await host.run(await executable(), [], env));
   assert.equal((await runTool("mount", ["-o", "remount,ro", folder])).code, 0);
   assertStarted(await host.run(await executable(), [], env));
+});
+
+testUnless(
+  noHost ?? (Deno.uid() === 0 ? null : "only root makes folders of others"),
+  "nothing is unpacked or run where another user could put something in its place",
+  async () => {
+    await using host = await Host.make();
+    const path = await executable();
+    const own = `${host.folder}/lockstep-replicate-${Deno.uid()}`;
+    // A home of somebody else, with all that would be trusted in it.
+    assertStarted(await host.run(path));
+    for (const folder of [`${host.folder}/home`, `${host.folder}/home/.cache`]) {
+      await Deno.chown(folder, 64_999, 64_999);
+      const runtime = runtimeIn(`${host.folder}/home/.cache/lockstep-replicate`);
+      await Deno.writeTextFile(runtime, "#!/bin/sh\necho hijacked\n");
+      assertStarted(await host.run(path));
+      assert.equal(names(own).length, 2, "it unpacked itself elsewhere");
+      await Deno.chown(folder, 0, 0);
+      await Deno.chmod(folder, 0o777);
+      assertStarted(await host.run(path));
+      await Deno.chmod(folder, 0o755);
+    }
+    const asked = { LOCKSTEP_CACHE_DIR: `${host.folder}/others/cache` };
+    await Deno.mkdir(`${host.folder}/others`);
+    await Deno.chown(`${host.folder}/others`, 64_999, 64_999);
+    assertRefused(await host.run(path, [], asked), /somebody else owns a folder above it/);
+    assert.deepEqual(names(`${host.folder}/others`), []);
+  },
+);
+
+testUnless(noHost, "too few descriptors are one clear line", async () => {
+  await using host = await Host.make();
+  const script = 'ulimit -n 32; exec "$0"';
+  assertRefused(await host.run("/bin/sh", ["-c", script, await executable()]), /ulimit -n 1024/);
 });
