@@ -120,17 +120,22 @@ export interface ReplicatorOptions {
   readonly onCommit?: (event: CommitEvent) => void | Promise<void>;
   /**
    * A shell command to run after changes, with the changed keys as NDJSON on standard input; see
-   * `--on-change`. Needs the permission to run `sh`.
+   * `--on-change`. Needs the permission to run `/bin/sh`.
    */
   readonly onChange?: string;
   /** Changes within so long are told together by `onChange` and `write`; default 1,000. */
   readonly onChangeWaitMs?: number;
   /**
-   * Keep the whole table in a file: NDJSON, or an array where the name ends in `.json`. It is
-   * replaced at once, after changes settle and before `onChange` runs. For several tables a path
+   * Keep the whole table in a file: NDJSON, an array where the name ends in `.json`, or a SQLite
+   * database (`.sqlite`, `.db`), which is changed in place. Any other is replaced at once, after changes settle and before `onChange` runs. For several tables a path
    * with `{table}` in it, or a path for each table that is to have a file.
    */
   readonly write?: string | Readonly<Record<string, string>>;
+  /**
+   * A shell command that looks at a new file of `write` (`LOCKSTEP_FILE`) before it replaces the old
+   * one; see `--check`. Needs the permission to run `/bin/sh`.
+   */
+  readonly check?: string;
   /** Where the process's status server listens, for those who find the table held. */
   readonly statusUrl?: string;
   /** Where time and chance come from; default the machine. For tests. */

@@ -254,6 +254,8 @@ export interface HookStatus {
   readonly error: string | null;
   /** It is running or due. */
   readonly pending: boolean;
+  /** So many seconds it waits at least: a large file isn't written again and again. */
+  readonly pauseSeconds: number;
 }
 
 /** The process. */

@@ -19,7 +19,7 @@ const PROMISED =
   "url kv table key order-by deleted-by since overlap resync adopt once attempts poll idle-timeout " +
   "connect-timeout header header-file ca cert cert-key status no-status status-token-file feed " +
   "tombstone-ttl shrink-limit grow-limit min-rows max-staleness log-format log-level quiet strict on-change " +
-  "on-change-wait write max-line-length help version";
+  "check on-change-wait write max-line-length help version";
 
 Deno.test("--help shows every option that is promised, and every command", () => {
   for (const flag of ["--help", "-h"]) {

@@ -35,7 +35,7 @@ Deno.test("--write and --on-change run before --once ends, with sh as the only p
   // A command that fails is something asked for that was not done.
   assert.equal(first.code, 1, first.err);
   assert.equal(first.out, "", "what a command prints is no output of ours");
-  assert.match(first.err, /^\{"table":"a","key":\[1\],"kind":"put"\}$/m);
+  assert.match(first.err, /^\{"table":"a","key":\[1\],"kind":"put","value":\{.*\}\}$/m);
   assert.equal(first.err.match(/b: --on-change failed: exit status 7/g)?.length, 1);
   for (const [table, id] of [["a", 1], ["b", 2]]) {
     const [row] = JSON.parse(await Deno.readTextFile(folder.file(`${table}.json`)));

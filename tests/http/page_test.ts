@@ -114,6 +114,7 @@ Deno.test("nothing that an origin or a name says becomes markup, and the page ha
       lastFailure: null,
       error: HOSTILE,
       pending: true,
+      pauseSeconds: 0,
     }],
   });
   await host.kv.set(["lockstep", HOSTILE, "quarantine", 1], {

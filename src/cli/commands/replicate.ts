@@ -47,7 +47,9 @@ async function run(
 ): Promise<void> {
   checkDescriptors(settings.replicator.sources?.length ?? 1);
   // Nothing else starts a program, and what isn't allowed can't be misused.
-  if (settings.hooks.onChange === null) await Deno.permissions.revoke({ name: "run" });
+  if (settings.hooks.onChange === null && settings.hooks.check === null) {
+    await Deno.permissions.revoke({ name: "run" });
+  }
   const place = settings.status === null ? null : statusPlace(settings.status);
   const statusUrl = place === null ? {} : { statusUrl: place.url };
   await using replicator = await replicate({
@@ -63,9 +65,10 @@ async function run(
   await replicator.done;
 }
 
-function hookOptions({ onChange, waitMs, write }: HookSettings) {
+function hookOptions({ onChange, check, waitMs, write }: HookSettings) {
   return {
     ...(onChange === null ? {} : { onChange }),
+    ...(check === null ? {} : { check }),
     onChangeWaitMs: waitMs,
     write: Object.fromEntries(write),
   };

@@ -28,6 +28,7 @@ export interface StatusSettings {
 export interface HookSettings {
   /** A shell command, or null. */
   readonly onChange: string | null;
+  readonly check: string | null;
   readonly waitMs: number;
   /** Files by table. */
   readonly write: ReadonlyMap<string, string>;
@@ -60,6 +61,7 @@ export function settingsOf({ values, origin }: Settled): Settings {
     status: statusOf(values, origin),
     hooks: {
       onChange: values.onChange ?? null,
+      check: values.check ?? null,
       waitMs: values.onChangeWait ?? 1_000,
       write: filesOf(values.write, tables),
     },

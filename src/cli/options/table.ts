@@ -231,8 +231,15 @@ const run = {
     "on-change",
     "COMMAND",
     command,
-    "A shell command to run after changes: the table is in `LOCKSTEP_TABLE`, the changed keys " +
+    "A shell command to run after changes: the table is in `LOCKSTEP_TABLE`, the changed rows " +
       "come as NDJSON on its standard input.",
+  ),
+  check: value(
+    "check",
+    "COMMAND",
+    command,
+    "A shell command that looks at a new file of `--write` (`LOCKSTEP_FILE`) before it replaces " +
+      "the old one; where it fails, the old one stays.",
   ),
   onChangeWait: value(
     "on-change-wait",

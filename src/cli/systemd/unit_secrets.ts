@@ -67,12 +67,12 @@ const SECRETIVE: readonly Secretive[] = [
     // systemd reads a quoted value over several lines; each stays a comment here.
     several: (values) => `"${values.join("\n#   ")}"`,
   },
-  {
-    name: "on-change",
+  ...["on-change", "check"].map((name): Secretive => ({
+    name,
     isSecret: (value) => masked(value) !== value,
-    hidden: masked,
+    hidden: (value) => masked(value),
     several: (values) => values.at(-1) ?? "",
-  },
+  })),
 ];
 
 function headerName(header: string): string {

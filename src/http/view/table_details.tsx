@@ -153,6 +153,7 @@ const Hook: FC<{ hook: HookStatus; now: number }> = ({ hook, now }) => (
         , last succeeded <Age at={hook.lastSuccess} now={now} />
       </>
     )}
+    {hook.pauseSeconds > 0 ? `, pauses for ${hook.pauseSeconds} s` : ""}
     {hook.error === null ? "" : <span class="attention">. Last error: {hook.error}</span>}
   </p>
 );

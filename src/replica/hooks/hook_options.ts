@@ -10,6 +10,7 @@ import { readHeaderFile } from "../../origin/headers.ts";
 import { LockstepError } from "../../protocol/errors.ts";
 import type { HookSettings } from "./hooks.ts";
 import type { ReplicatorOptions } from "../options.ts";
+import { isSqliteFile } from "./sqlite_name.ts";
 
 /** Default of `--on-change-wait`. */
 const WAIT_MS = 1_000;
@@ -25,15 +26,26 @@ const TABLE = "{table}";
  */
 export function hooksOf(
   options:
-    & Pick<ReplicatorOptions, "onChange" | "onChangeWaitMs" | "write">
+    & Pick<ReplicatorOptions, "onChange" | "onChangeWaitMs" | "write" | "check">
     & Pick<ReplicatorOptions, "headers" | "headerFile">,
   tables: readonly string[],
   endpoints: readonly Endpoint[] = [],
 ): (table: string) => HookSettings {
   const files = filesOf(options.write, tables);
+  if (options.check !== undefined) {
+    if (files.size === 0) throw usage("check has no file to look at", "give --write with it");
+    const database = files.values().find(isSqliteFile);
+    if (database !== undefined) {
+      throw usage(
+        `check can't look at ${database}: a database is changed in place`,
+        "write a file of another kind, or leave --check out",
+      );
+    }
+  }
   return (table) => ({
     command: options.onChange ?? null,
     file: files.get(table) ?? null,
+    check: options.check ?? null,
     waitMs: options.onChangeWaitMs ?? WAIT_MS,
     secrets: () => secretsOf(options, endpoints),
   });

@@ -20,9 +20,10 @@ import { LockstepError, messageOf } from "../../protocol/errors.ts";
 import type { CommitEvent } from "../../store/read/change.ts";
 import type { HookMark } from "../../store/kv/stored_values.ts";
 import type { TableReader } from "../../store/read/table_reader.ts";
-import { ChangedKeys, runCommand } from "./on_change.ts";
+import { ChangedKeys, changeLines, runCommand } from "./on_change.ts";
 import type { HookStatus } from "../status.ts";
-import { isThere, removeLeftover, writeTable } from "./write_file.ts";
+import type { SqliteShape } from "./sqlite_file.ts";
+import { WrittenFile } from "./written_file.ts";
 
 const log = logger("hooks");
 
@@ -35,6 +36,8 @@ export interface HookSettings {
   readonly command: string | null;
   /** Absolute path; null for none. */
   readonly file: string | null;
+  /** For `sh -c`: looks at a new file before it is put in place; null for none. */
+  readonly check: string | null;
   /** Changes within so long are told together. */
   readonly waitMs: number;
   /** Values that a command shall not find in its environment. */
@@ -46,6 +49,9 @@ export interface HookHost {
   readonly table: string;
   readonly reader: TableReader;
   readonly clock: Clock;
+  readonly shape: SqliteShape;
+  /** The cursor that readers see, and the count of changes. */
+  position(): { cursor: string | null; changes: number };
   /** Rows ever changed, as of the commits that {@linkcode Hooks.note} was told. */
   readonly changes: number;
   hookMark(name: string): Promise<HookMark | null>;
@@ -71,8 +77,9 @@ export class Hooks {
   readonly #secrets: HookSettings["secrets"];
   /** In the order in which they run. */
   readonly #consumers: Consumer[] = [];
-  readonly #keys = new ChangedKeys();
-  readonly #wantsKeys: boolean;
+  readonly #file: WrittenFile | null;
+  /** What the command is to be told; null without one. */
+  readonly #keys: ChangedKeys | null;
   readonly #stop = new AbortController();
   readonly #finishing = new AbortController();
   /** Aborts when the table begins to catch up; null while it does. */
@@ -82,14 +89,18 @@ export class Hooks {
   #done: Promise<void> = Promise.resolve();
 
   private constructor(host: HookHost, settings: HookSettings) {
-    const { file, command } = settings;
+    const { file, command, check } = settings;
     this.#host = host;
     this.#waitMs = settings.waitMs;
     this.#secrets = settings.secrets;
-    this.#wantsKeys = command !== null;
-    if (file !== null) {
-      this.#add("write", file, (signal) => writeTable(host.reader, file, signal));
-    }
+    this.#keys = command === null ? null : new ChangedKeys();
+    this.#file = file === null ? null : new WrittenFile(file, {
+      ...{ reader: host.reader, clock: host.clock, shape: host.shape },
+      position: () => host.position(),
+      check: (candidate, signal) => this.#check(check, candidate, signal),
+    });
+    const written = this.#file;
+    if (written !== null) this.#add("write", written.path, (signal) => written.write(signal));
     if (command !== null) {
       this.#add("on-change", command, (signal) => this.#command(command, file, signal));
     }
@@ -105,12 +116,17 @@ export class Hooks {
 
   /** Whether changes are of interest while the table catches up. */
   get wantsChanges(): boolean {
-    return this.#wantsKeys && !this.#keys.isAll;
+    return this.#told.some((keys) => !keys.isAll);
+  }
+
+  /** Those who want to know which keys changed. */
+  get #told(): ChangedKeys[] {
+    return [this.#keys, this.#file?.changed ?? null].filter((keys) => keys !== null);
   }
 
   /** A commit is durable. */
   note(event: CommitEvent): void {
-    if (this.#wantsKeys) { for (const change of event.changes) this.#keys.add(change); }
+    for (const keys of this.#told) for (const { key } of event.changes) keys.add(key);
     this.#changed.notify();
   }
 
@@ -162,6 +178,7 @@ export class Hooks {
       lastFailure: iso(consumer.lastFailure),
       error: consumer.error,
       pending: this.#isDue(consumer) || this.#running,
+      pauseSeconds: consumer.name === "write" ? Math.ceil((this.#file?.pauseMs ?? 0) / 1000) : 0,
     }));
   }
 
@@ -176,10 +193,9 @@ export class Hooks {
     if (consumer.name === "on-change") {
       // An empty table is nothing to tell.
       consumer.told = isSame ? mark.changes : 0;
-      if (this.#isDue(consumer)) this.#keys.addAll();
+      if (this.#isDue(consumer)) this.#keys?.addAll();
     } else {
-      await removeLeftover(consumer.target);
-      consumer.told = isSame && await isThere(consumer.target) ? mark.changes : null;
+      consumer.told = await this.#file?.isThere() && isSame ? mark.changes : null;
     }
     if (isSame) consumer.lastSuccess = mark.time;
   }
@@ -198,12 +214,14 @@ export class Hooks {
     over.addEventListener("abort", () => this.#changed.notify(), { once: true });
     while (!over.aborted) {
       await this.#changed.until(() => this.#isAnyDue || over.aborted);
-      await clock.sleep(this.#waitMs, over).catch(() => {});
+      // The command is told of a file that is written: both wait for its pause.
+      await clock.sleep(Math.max(this.#waitMs, this.#file?.pauseMs ?? 0), over).catch(() => {});
       if (over.aborted || !this.#isAnyDue) continue;
       const { changes } = this.#host;
       if (!await this.#round()) await this.#patience(changes, over);
     }
     if (!this.#stop.signal.aborted && this.#isAnyDue) await this.#round();
+    this.#file?.close();
   }
 
   /** After a failure: waits for another change, at most {@linkcode RETRY_MS}. */
@@ -264,17 +282,35 @@ export class Hooks {
 
   async #command(command: string, file: string | null, signal: AbortSignal): Promise<void> {
     const { table, clock } = this.#host;
-    const taken = this.#keys.take();
+    const keys = this.#keys ?? new ChangedKeys();
+    const taken = keys.take();
     const env = { LOCKSTEP_TABLE: table, ...(file === null ? {} : { LOCKSTEP_FILE: file }) };
     const error = await runCommand({
-      ...{ command, input: taken.text(table), env, clock, signal },
+      ...{ command, env, clock, signal },
+      input: changeLines(table, taken, this.#host.reader),
       secrets: await this.#secrets(),
     });
     if (error === null) return;
-    this.#keys.restore(taken);
+    keys.restore(taken);
     throw new Error(error);
   }
+
+  /** Runs the command of `--check` on a file that is to replace the one that is there. */
+  async #check(command: string | null, candidate: string, signal: AbortSignal): Promise<void> {
+    if (command === null) return;
+    const { table, clock } = this.#host;
+    const error = await runCommand({
+      ...{ command, clock, signal, isHeard: true },
+      env: { LOCKSTEP_TABLE: table, LOCKSTEP_FILE: candidate },
+      input: nothing(),
+      secrets: await this.#secrets(),
+    });
+    if (error !== null) throw new Error(`--check refused it: ${error}`);
+  }
 }
+
+/** Standard input of a command that is told nothing. */
+async function* nothing(): AsyncGenerator<string> {}
 
 /** A target as the store knows it: of a command, which may hold a secret, the digest. */
 function markedTarget({ name, target }: Consumer): string {

@@ -5,7 +5,7 @@
  * of JSON for each key that has changed since its last success:
  *
  * ```text
- * {"table":"servers","key":[123],"kind":"put"}
+ * {"table":"servers","key":[123],"kind":"put","value":{"id":123,"ip":"192.0.2.1",…}}
  * {"table":"servers","key":[124],"kind":"delete"}
  * ```
  *
@@ -19,9 +19,11 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
+import { masked } from "../../base/masked.ts";
 import { messageOf } from "../../protocol/errors.ts";
 import { stringifyJson } from "../../protocol/json_text.ts";
-import type { Change } from "../../store/read/change.ts";
+import type { Key } from "../../protocol/record.ts";
+import type { TableReader } from "../../store/read/table_reader.ts";
 
 /** Keys remembered for the next run; beyond, the command is told to look at everything. */
 export const MOST_KEYS = 10_000;
@@ -29,9 +31,10 @@ export const MOST_KEYS = 10_000;
 /** Between asking a command to end and ending it: within the 1.8 seconds that a stop may take. */
 const GRACE_MS = 1_000;
 
-/** The keys that have changed since a command was last told. */
+/** The keys that have changed since a consumer was last told. */
 export class ChangedKeys {
-  #kinds = new Map<string, Change["kind"]>();
+  /** By their JSON text. */
+  #keys = new Map<string, Key>();
   #all = false;
 
   /** Whether single keys are of no interest any more. */
@@ -39,27 +42,33 @@ export class ChangedKeys {
     return this.#all;
   }
 
-  /** Adds a change; of several of one key, the last counts. */
-  add({ key, kind }: Pick<Change, "key" | "kind">): void {
+  /** The keys, the one that changed last at the end; null where all rows may have changed. */
+  get keys(): readonly Key[] | null {
+    // Nothing is known of what changed: to tell nothing would be worse than to tell too much.
+    return this.#all || this.#keys.size === 0 ? null : [...this.#keys.values()];
+  }
+
+  /** Adds a changed key. */
+  add(key: Key): void {
     if (this.#all) return;
     const text = stringifyJson([...key]);
-    this.#kinds.delete(text);
-    this.#kinds.set(text, kind);
-    if (this.#kinds.size > MOST_KEYS) this.addAll();
+    this.#keys.delete(text);
+    this.#keys.set(text, key);
+    if (this.#keys.size > MOST_KEYS) this.addAll();
   }
 
   /** Anything may have changed. */
   addAll(): void {
     this.#all = true;
-    this.#kinds.clear();
+    this.#keys.clear();
   }
 
   /** Takes everything out. */
   take(): ChangedKeys {
     const taken = new ChangedKeys();
-    taken.#kinds = this.#kinds;
+    taken.#keys = this.#keys;
     taken.#all = this.#all;
-    this.#kinds = new Map();
+    this.#keys = new Map();
     this.#all = false;
     return taken;
   }
@@ -68,26 +77,48 @@ export class ChangedKeys {
   restore(taken: ChangedKeys): void {
     if (this.#all) return;
     if (taken.#all) return this.addAll();
-    this.#kinds = new Map([...taken.#kinds, ...this.#kinds]);
-    if (this.#kinds.size > MOST_KEYS) this.addAll();
+    this.#keys = new Map([...taken.#keys, ...this.#keys]);
+    if (this.#keys.size > MOST_KEYS) this.addAll();
   }
+}
 
-  /** The lines for a command's standard input. */
-  text(table: string): string {
-    const name = JSON.stringify(table);
-    // Nothing is known of what changed: a run that tells nothing would be worse than one too much.
-    if (this.#all || this.#kinds.size === 0) return `{"table":${name},"all":true}\n`;
-    const lines = [...this.#kinds].map(([key, kind]) =>
-      `{"table":${name},"key":${key},"kind":"${kind}"}\n`
-    );
-    return lines.join("");
+/** Rows that are looked up at a time. */
+const LOOKUP_KEYS = 50;
+
+/**
+ * The lines for a command's standard input: rows as they are now, which may be newer than the change
+ * that is told; the next run tells it again then.
+ */
+export async function* changeLines(
+  table: string,
+  changed: ChangedKeys,
+  reader: Pick<TableReader, "getMany">,
+): AsyncGenerator<string> {
+  const name = JSON.stringify(table);
+  const { keys } = changed;
+  if (keys === null) return yield `{"table":${name},"all":true}\n`;
+  for (let at = 0; at < keys.length; at += LOOKUP_KEYS) {
+    const some = keys.slice(at, at + LOOKUP_KEYS);
+    const rows = await reader.getMany(some);
+    let text = "";
+    for (const [i, key] of some.entries()) {
+      const row = rows[i] ?? null;
+      const head = `{"table":${name},"key":${stringifyJson([...key])},"kind":`;
+      text += row === null
+        ? `${head}"delete"}\n`
+        : `${head}"put","value":${stringifyJson(row.value)}}\n`;
+    }
+    yield text;
   }
 }
 
 /** What to run. */
 export interface CommandRun {
   readonly command: string;
-  readonly input: string;
+  /** What comes on its standard input. */
+  readonly input: AsyncIterable<string>;
+  /** Its last words on standard error are part of what went wrong, instead of being passed on. */
+  readonly isHeard?: boolean;
   readonly env: Readonly<Record<string, string>>;
   /** Values that the command shall not find in its environment. */
   readonly secrets: readonly string[];
@@ -154,7 +185,7 @@ export async function runCommand(run: CommandRun): Promise<string | null> {
       env: { ...run.env },
       stdin: "piped",
       stdout: "inherit",
-      stderr: "inherit",
+      stderr: run.isHeard ? "piped" : "inherit",
       detached: true,
     }).spawn();
   } catch (error) {
@@ -163,10 +194,12 @@ export async function runCommand(run: CommandRun): Promise<string | null> {
   const over = new AbortController();
   const ending = end(child, run, over.signal);
   const writing = feed(child.stdin, run.input, over.signal);
+  const listening = run.isHeard ? lastWords(child.stderr) : Promise.resolve("");
   try {
-    const { code } = await child.status;
+    const [{ code }, words] = await Promise.all([child.status, listening]);
     if (code === 0) return null;
-    return code > 128 ? `killed by signal ${code - 128}` : `exit status ${code}`;
+    const how = code > 128 ? `killed by signal ${code - 128}` : `exit status ${code}`;
+    return words === "" ? how : `${how}: ${masked(words, run.secrets)}`;
   } finally {
     over.abort();
     await Promise.all([writing, ending]);
@@ -176,17 +209,30 @@ export async function runCommand(run: CommandRun): Promise<string | null> {
 /** Writes the input; a command that doesn't read it is none the worse for it. */
 async function feed(
   stdin: WritableStream<Uint8Array>,
-  input: string,
+  input: AsyncIterable<string>,
   over: AbortSignal,
 ): Promise<void> {
   const writer = stdin.getWriter();
   over.addEventListener("abort", () => void writer.abort().catch(() => {}), { once: true });
+  const encoder = new TextEncoder();
   try {
-    await writer.write(new TextEncoder().encode(input));
+    for await (const text of input) await writer.write(encoder.encode(text));
     await writer.close();
   } catch {
     // It has ended, or closed its standard input.
   }
+}
+
+/** Characters of a command's last words that are shown. */
+const WORDS_CHARS = 500;
+
+async function lastWords(stderr: ReadableStream<Uint8Array>): Promise<string> {
+  let words = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of stderr) {
+    words = (words + decoder.decode(bytes, { stream: true })).slice(-WORDS_CHARS);
+  }
+  return words.trim();
 }
 
 /** Ends the command when the signal asks for it. */

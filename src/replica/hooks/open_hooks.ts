@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatOrder } from "../../protocol/cursor.ts";
 import type { TableReader } from "../../store/read/table_reader.ts";
 import { hookMark, saveHookMark } from "../../store/table/hook_marks.ts";
 import type { Table } from "../../store/table/table.ts";
@@ -21,6 +22,11 @@ export async function openHooks(
     table: name,
     reader,
     clock,
+    shape: { table: name, key: table.shape.key, orderBy: table.shape.orderBy },
+    position: () => ({
+      cursor: table.cursor === null ? null : formatOrder(table.cursor),
+      changes: table.changes,
+    }),
     get changes() {
       return table.changes;
     },

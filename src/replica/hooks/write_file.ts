@@ -57,6 +57,7 @@ export async function removeLeftover(path: string): Promise<void> {
  * Replaces the file at `path` by the table's rows in key order: NDJSON, or a JSON array where the
  * name ends in `.json`. Mode and owner of the file that is replaced are kept.
  *
+ * @param check looks at the new file before it takes the old one's place; throws what is wrong with it
  * @throws what went wrong, naming the file; the old file is then as it was, and nothing is left
  * beside it. Also where the signal aborts.
  */
@@ -64,6 +65,7 @@ export async function writeTable(
   reader: Pick<TableReader, "list">,
   path: string,
   signal: AbortSignal,
+  check: (candidate: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   try {
     const place = await lookAt(path);
@@ -72,6 +74,7 @@ export async function writeTable(
     await Deno.remove(temporary).catch(() => {});
     try {
       await fill(reader, temporary, place.info, place.path.endsWith(".json"), signal);
+      await check(temporary);
       await Deno.rename(temporary, place.path);
     } catch (error) {
       await Deno.remove(temporary).catch(() => {});

@@ -41,6 +41,7 @@ const CASES: Record<Key, Case> = {
   once: ["true", true, "maybe", /1 nor 0/],
   attempts: ["3", 3, "0", /at least 1/],
   onChange: ["make all", "make all", " ", /give a command/],
+  check: ["haproxy -c", "haproxy -c", " ", /give a command/],
   onChangeWait: ["0s", 0, "later", /500ms, 10s/],
   write: ["/a", "/a", "", /give a path/],
   status: ["[::1]:80", "[::1]:80", "nowhere", /HOST:PORT/],

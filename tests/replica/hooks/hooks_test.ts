@@ -35,8 +35,12 @@ async function textOf(path: string): Promise<string | null> {
   }
 }
 
+/** The lines that a command got, without their rows. */
 function lines(text: string | null): unknown[] {
-  return (text ?? "").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+  return (text ?? "").split("\n").filter((line) => line !== "").map((line) => {
+    const { value: _, ...told } = JSON.parse(line);
+    return told;
+  });
 }
 
 Deno.test("a command gets the changed keys, after the file is written", async () => {
