@@ -184,7 +184,7 @@ export class JsonValueDecoder {
 
   /** Whether a record is begun and not whole yet, or an array, which says itself where it ends. */
   get isPending(): boolean {
-    return this.#cutter.isPending || this.#framing.kind === "document";
+    return this.#cutter.isPending;
   }
 
   /** Takes the next chunk of the body, which may begin and end anywhere, and isn't kept. */
