@@ -72,24 +72,35 @@ export const FRAMINGS = {
 /** A name of {@linkcode FRAMINGS}. */
 export type Framing = keyof typeof FRAMINGS;
 
+/** Where an answer ends although there is more; nowhere by default. */
+export interface PageLimits {
+  readonly rows?: number | undefined;
+  readonly bytes?: number | undefined;
+  /** Which records are sent: a filter behind the limit, as one of rights is. */
+  readonly filter?: ((record: string) => boolean) | undefined;
+}
+
 /** Frames the records of one answer, up to a page's length. */
 export class Framer {
   readonly #words: FramingWords;
-  readonly #pageRows: number;
+  readonly #limits: PageLimits;
   readonly #encoder = new TextEncoder();
   readonly #decoder = new TextDecoder();
+  /** Records and bytes so far, those that the filter has left out included. */
   #rows = 0;
+  #bytes = 0;
+  #sent = 0;
   #hasBegun = false;
 
-  /** @param pageRows records of one answer at most */
-  constructor(framing: Framing, pageRows: number) {
+  constructor(framing: Framing, limits: PageLimits) {
     this.#words = FRAMINGS[framing];
-    this.#pageRows = pageRows;
+    this.#limits = limits;
   }
 
   /** Whether the page is full. */
   get isFull(): boolean {
-    return this.#rows >= this.#pageRows;
+    const { rows = Infinity, bytes = Infinity } = this.#limits;
+    return this.#rows >= rows || this.#bytes >= bytes;
   }
 
   get beat(): Uint8Array<ArrayBuffer> {
@@ -99,10 +110,16 @@ export class Framer {
   /** The records of some lines, as many as there is room for. */
   records(lines: Uint8Array): { readonly bytes: Uint8Array<ArrayBuffer>; readonly rows: number } {
     const texts = this.#decoder.decode(lines).split("\n").filter((text) => text.trim() !== "");
-    const taken = texts.slice(0, this.#pageRows - this.#rows);
+    const { filter = () => true } = this.#limits;
+    const before = this.#sent;
     let text = this.#begin();
-    for (const record of taken) text += this.#words.record(record, this.#rows++ === 0);
-    return { bytes: this.#encoder.encode(text), rows: taken.length };
+    for (const record of texts) {
+      if (this.isFull) break;
+      this.#rows++;
+      this.#bytes += record.length;
+      if (filter(record)) text += this.#words.record(record, this.#sent++ === 0);
+    }
+    return { bytes: this.#encoder.encode(text), rows: this.#sent - before };
   }
 
   end(): Uint8Array<ArrayBuffer> {

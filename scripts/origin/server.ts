@@ -30,6 +30,10 @@ export interface OriginOptions<S extends Source = Source> {
   readonly framing?: Framing;
   /** Records of one answer at most; default no bound. */
   readonly pageRows?: number;
+  /** Bytes of one answer, about; default no bound. */
+  readonly pageBytes?: number;
+  /** Which records are sent, by their text; those that aren't count for the bounds all the same. */
+  readonly filter?: (record: string) => boolean;
   /** Milliseconds between the blank lines of a quiet endless answer; 0, the default, is none. */
   readonly heartbeatMs?: number;
   /** Answers requests for paths that are no table; returns null to leave it at 404. */
@@ -165,15 +169,15 @@ export class Origin<S extends Source = Source> implements AsyncDisposable {
     this.requests.push(entry);
     const gzip = this.#options.gzip === true &&
       (headers.get("accept-encoding") ?? "").includes("gzip");
-    const framing = this.#options.framing ?? "lines";
+    const { framing = "lines", pageRows: rows, pageBytes: bytes, filter } = this.#options;
+    const isPlain = this.#options.framing === undefined && rows === undefined &&
+      bytes === undefined && filter === undefined;
     const answer = makeAnswer({
       source,
       since: cursor,
       finite,
       gzip,
-      framer: this.#options.framing === undefined && this.#options.pageRows === undefined
-        ? null
-        : new Framer(framing, this.#options.pageRows ?? Infinity),
+      framer: isPlain ? null : new Framer(framing, { rows, bytes, filter }),
       onRows: (rows) => {
         entry.rows += rows;
         this.#rowsSent += rows;

@@ -77,6 +77,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: plain("fail") },
 );
 
+/** How an origin may cut its answers: a page holds more than the rows of one order, and than one. */
+const PAGES = {
+  none: {},
+  rows: { pageRows: 400 },
+  bytes: { pageBytes: 150_000 },
+  filter: { pageRows: 400, filter: (record: string) => !isHidden(JSON.parse(record)) },
+} as const;
+
+/** Records that the origin has, and keeps to itself. */
+function isHidden({ id }: JsonObject): boolean {
+  return typeof id === "number" && id >= 100 && id % 4 !== 0;
+}
+
 /** How long to go on with more histories. */
 const SOAK_MS = Number(Deno.env.get("LOCKSTEP_SOAK_SECONDS") ?? 0) * 1000;
 
@@ -93,13 +106,16 @@ const OVERLAPS: Readonly<Record<OrderStyle, string>> = {
 async function play(
   finite: boolean,
   separator: Separator,
+  pages: keyof typeof PAGES,
   feed: boolean,
   orders: OrderStyle,
   steps: readonly Step[],
 ): Promise<void> {
   let time = 995;
-  const table = new OriginTable({ clock: () => time, separator, orders });
-  await using origin = startTestOrigin({ table, finite, heartbeatMs: 20 });
+  const isPaged = pages !== "none";
+  const table = new OriginTable({ clock: () => time, orders, ...(isPaged ? {} : { separator }) });
+  await using origin = startTestOrigin({ table, finite, heartbeatMs: 20, ...PAGES[pages] });
+  const shown = () => table.liveRows().filter((record) => pages !== "filter" || !isHidden(record));
   await using store = await TempStore.create();
   const options = {
     kv: store.path,
@@ -123,6 +139,8 @@ async function play(
     for (const step of steps) {
       switch (step.do) {
         case "put":
+          // A page of few bytes holds few large records of one order.
+          if (isPaged) time++;
           table.put({ id: step.id, n: made++, text: "x".repeat(step.size) });
           break;
         case "burst":
@@ -189,12 +207,12 @@ async function play(
     if (mustResync) replica.replica.requestResync("records were forgotten");
     await settle(replica, store, () => {
       origin.server.finishConnections();
-      return table.liveRows();
+      return shown();
     });
-    if (feed) await assertFeed(replica, table.liveRows());
+    if (feed) await assertFeed(replica, shown());
     await replica.stop();
     using kv = await Deno.openKv(store.path);
-    await assertTable(kv, table.liveRows());
+    await assertTable(kv, shown());
   } finally {
     await replica?.stop();
   }
@@ -250,6 +268,7 @@ Deno.test("whatever happens to origin, connection, store and process, the table 
   const histories = fc.asyncProperty(
     fc.boolean(),
     fc.constantFrom<Separator>("newline", "crlf", "none"),
+    fc.constantFrom<keyof typeof PAGES>("none", "rows", "bytes", "filter"),
     fc.boolean(),
     // Time begins at 995 ms, so that orders soon differ in width.
     fc.constantFrom(...ORDER_STYLES),
