@@ -13,6 +13,9 @@ import { start2011 } from "../../scripts/origin/reference_2011.ts";
 import { startFeed } from "../feed/feed_replica.ts";
 import { startTestOrigin } from "../support/reference_origin.ts";
 import { rowsIn } from "../support/oracle.ts";
+import { closeDelimited, MisbehavingOrigin } from "../support/misbehaving_origin.ts";
+import { Nginx } from "../support/nginx.ts";
+import { testWith } from "../support/tools.ts";
 import { TempStore } from "../support/temp_store.ts";
 import { waitFor } from "../support/wait_for.ts";
 import { cursorOf, lines, rows, serve } from "./origins.ts";
@@ -330,6 +333,20 @@ Deno.test("an answer that something in between gathers: pauses within a record",
   assert.equal(level, "warning");
   assert.match(said, /within a record, after [48]\.0 KiB.*proxy_buffering off/);
 });
+
+testWith(
+  ["nginx"],
+  "nginx before an endless answer, as it comes: its buffering is found",
+  async () => {
+    const text = rows(300).map((row) => `${JSON.stringify(row)}\n`).join("");
+    await using origin = await MisbehavingOrigin.start(closeDelimited(text, { end: "stall" }));
+    await using nginx = await Nginx.before(origin.url);
+    const { report } = await doctor(`${nginx.url}/items`);
+    const { level, text: said } = found(report, "buffering");
+    assert.equal(level, "warning");
+    assert.match(said, /within a record.*proxy_buffering off/);
+  },
+);
 
 Deno.test("records from the future, a clock that is off, digits as text, deletions by a state", async () => {
   const now = Math.floor(Date.now() / 1000);

@@ -10,7 +10,9 @@ import type { JsonObject } from "../../src/protocol/record.ts";
 import { MisbehavingOrigin, raw, records, status } from "../support/misbehaving_origin.ts";
 import { rowsIn } from "../support/oracle.ts";
 import { replicateOnce, startReplica } from "../support/replicas.ts";
+import { Nginx } from "../support/nginx.ts";
 import { TempStore } from "../support/temp_store.ts";
+import { testWith } from "../support/tools.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 const list = (rows: readonly JsonObject[], headers = JSON_TYPE) =>
@@ -220,3 +222,35 @@ Deno.test("such a copy is verified by content: equal, and what differs", async (
   assert.notEqual(code, 0);
   assert.match(JSON.stringify(report), /different/);
 });
+
+testWith(
+  ["nginx"],
+  "a file behind nginx: the same costs no byte, another is taken over",
+  async () => {
+    await using store = await TempStore.create();
+    const text = (v: number) =>
+      JSON.stringify(Array.from({ length: 500 }, (_, id) => ({ id, v: id === 7 ? v : 0 })));
+    await using nginx = await Nginx.start({
+      http: "gzip on; gzip_min_length 1; gzip_types application/json;",
+      server: "location / { default_type application/json; }",
+      files: { "list.json": text(1) },
+    });
+    const file = `${nginx.root}/list.json`;
+    const hourAgo = Date.now() / 1000 - 3_600;
+    await Deno.utime(file, hourAgo, hourAgo);
+    await using replica = await startReplica(`${nginx.url}/list.json`, {
+      kv: store.path,
+      pollMs: 20,
+      ...SETTINGS,
+    });
+    await replica.until(({ live, rows }) => live && rows === 500, "filled");
+    const { bytes, connections } = replica.status;
+    await replica.until((status) => status.connections >= connections + 10, "ten polls");
+    assert.equal(replica.status.bytes, bytes, "304 each time");
+    await Deno.writeTextFile(`${file}.new`, text(2));
+    await Deno.rename(`${file}.new`, file);
+    await replica.reached(501);
+    assert.equal((await replica.replica.reader.get(7))?.value.v, 2);
+    assert.equal(replica.status.rows, 500);
+  },
+);
