@@ -57,36 +57,39 @@ export interface Chunk {
   readonly at: string | null;
   /** Its content's hash. */
   readonly tag: string;
+  /** When it was read, by the stopwatch and by the wall clock, in milliseconds. */
+  readonly madeAt: number;
+  readonly madeOn: number;
 }
 
 /** A range with so many rows of one order, or so busy below the cursor, that it can't be cut. */
 export class Uncuttable extends Error {}
 
-interface OpenChunk {
-  readonly madeAt: number;
-  readonly chunk: Chunk;
+/** What chunks are made with. */
+export interface ChunksOptions {
+  readonly clock: Clock;
+  readonly store: ChunkStore;
+  /** For how long a sealed chunk is offered: deletions in it are forgotten much later. */
+  readonly keptMs: number;
+  /** What the live changes go on from at this moment. */
+  readonly position: () => string;
 }
 
 export class Chunks {
   readonly #table: FeedTable;
-  readonly #clock: Clock;
-  readonly #store: ChunkStore;
-  readonly #position: () => string;
+  readonly #options: ChunksOptions;
   /** By the order that they begin with. */
   #sealed = new Map<string, Chunk>();
-  #open = new Map<string, OpenChunk>();
+  #open = new Map<string, Chunk>();
   /** One making for all who ask meanwhile. */
   #making = new Map<string, Promise<Chunk>>();
   #lines = 0;
   /** Where the last sealed chunk ends; null without one. */
   #end: Order | null = null;
 
-  /** @param position what the live changes go on from at this moment */
-  constructor(table: FeedTable, clock: Clock, store: ChunkStore, position: () => string) {
+  constructor(table: FeedTable, options: ChunksOptions) {
     this.#table = table;
-    this.#clock = clock;
-    this.#store = store;
-    this.#position = position;
+    this.#options = options;
   }
 
   /** Where the last sealed chunk ends; null where there is none. */
@@ -112,11 +115,12 @@ export class Chunks {
    */
   async get(since: Order | null, cursor: Order): Promise<Chunk> {
     const name = since === null ? "" : formatOrder(since);
+    const { keptMs, position } = this.#options;
     const sealed = this.#sealed.get(name);
-    if (sealed !== undefined) return sealed;
+    if (sealed !== undefined && this.#isYounger(sealed, keptMs)) return sealed;
     const open = this.#open.get(name);
-    const isRecent = open !== undefined && this.#clock.monotonic() - open.madeAt < OPEN_MS;
-    if (isRecent || open?.chunk.at === this.#position()) return open?.chunk as Chunk;
+    if (open !== undefined && this.#isYounger(open, OPEN_MS)) return open;
+    if (open?.at === position() && this.#isYounger(open, keptMs)) return open;
     let making = this.#making.get(name);
     if (making === undefined) {
       making = this.#make(name, since, cursor).finally(() => this.#making.delete(name));
@@ -132,26 +136,33 @@ export class Chunks {
     this.#making = new Map();
     this.#lines = 0;
     this.#end = null;
-    await this.#store.drop();
+    await this.#options.store.drop();
+  }
+
+  #isYounger({ madeAt, madeOn }: Chunk, ms: number): boolean {
+    const { clock } = this.#options;
+    // While a machine sleeps deletions are forgotten as well.
+    return clock.monotonic() - madeAt < ms && Math.abs(clock.now() - madeOn) < ms;
   }
 
   async #make(name: string, since: Order | null, cursor: Order): Promise<Chunk> {
     const sealed = this.#sealed;
     const leave = await makers.enter();
     try {
-      const at = this.#position();
-      const madeAt = this.#clock.monotonic();
+      const { clock, position, store } = this.#options;
+      const at = position();
+      const times = { madeAt: clock.monotonic(), madeOn: clock.now() };
       const floor = this.#table.index?.floor ?? null;
       const { text, lines, next } = await this.#cut(since, cursor);
       const bytes = encodeLines(text);
       const [packed, tag] = await Promise.all([gzipOf(bytes), hashOf(bytes)]);
-      const facts = { lengthBytes: bytes.length, next, cursor, floor, tag };
+      const facts = { lengthBytes: bytes.length, next, cursor, floor, tag, ...times };
       if (next === null) {
         const chunk = { ...facts, gzip: inMemory(packed), at };
-        if (sealed === this.#sealed) this.#keepOpen(name, { madeAt, chunk });
+        if (sealed === this.#sealed) this.#keepOpen(name, chunk);
         return chunk;
       }
-      const chunk = { ...facts, gzip: await this.#store.append(packed), at: null };
+      const chunk = { ...facts, gzip: await store.append(packed), at: null };
       // Made of what was dropped meanwhile: good for who has asked, and for nobody else.
       if (sealed !== this.#sealed) return chunk;
       this.#open.delete(name);
@@ -182,7 +193,7 @@ export class Chunks {
     throw new Uncuttable();
   }
 
-  #keepOpen(name: string, open: OpenChunk): void {
+  #keepOpen(name: string, open: Chunk): void {
     this.#open.delete(name);
     this.#open.set(name, open);
     const [oldest] = this.#open.keys();

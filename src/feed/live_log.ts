@@ -5,6 +5,8 @@
  * that brings, and in which order, is what every reader of an answer that stays open gets. A position
  * counts the pieces that it has brought. It belongs to this log alone: after a cut, or in another
  * process, the name is another one, and who comes with the old position starts from the chunks.
+ * A wait that brings nothing leads to the same position by another name: a cache would answer the
+ * next one at once, from the last.
  *
  * @module
  */
@@ -24,6 +26,11 @@ export interface LogSlice {
   readonly bytes: Bytes;
   /** The position behind it. */
   readonly at: string;
+}
+
+/** How often it was waited at a position in vain: its last part. */
+function roundOf(at: string): number {
+  return Number(at.split(".")[2] ?? "0");
 }
 
 const NEWLINE = 0x0a;
@@ -81,13 +88,14 @@ export class LiveLog {
       bytes.set(piece, filled);
       filled += piece.length;
     }
-    return { bytes, at: `${this.#name}.${from + taken.length}` };
+    const end = `${this.#name}.${from + taken.length}`;
+    return { bytes, at: taken.length > 0 ? end : `${end}.${roundOf(at) + 1}` };
   }
 
   /** The number of a position; null of one that isn't here. */
   #place(at: string): number | null {
-    const [name, count = ""] = at.split(".");
-    if (this.#isOver || name !== this.#name || !/^\d{1,15}$/.test(count)) return null;
+    const count = new RegExp(`^${this.#name}\\.(\\d{1,15})(?:\\.\\d{1,15})?$`).exec(at)?.[1];
+    if (this.#isOver || count === undefined) return null;
     const place = Number(count);
     return place >= this.#first && place <= this.#last ? place : null;
   }

@@ -31,10 +31,19 @@ export interface PublicFeedOptions {
   readonly shared: boolean;
   /** The store's file, beside which chunks are kept; null for the folder of temporary files. */
   readonly beside: string | null;
+  /** For how long deletions are remembered, in milliseconds. */
+  readonly tombstoneTtlMs: number;
 }
 
-/** A sealed chunk is kept for a day: well under the time for which deletions are remembered. */
-const SEALED = "max-age=86400, immutable";
+/** A sealed chunk is offered, and then kept by caches, for a day at most. */
+const MOST_KEPT_MS = 86_400_000;
+
+/**
+ * The part of the time for which deletions are remembered that either may take: a row that is in an
+ * old chunk is deleted behind it, and half of the time is left to come there.
+ */
+const KEPT_PART = 1 / 4;
+
 const OPEN = "max-age=1";
 const LIVE = "max-age=5";
 
@@ -54,6 +63,7 @@ export class PublicFeed {
   readonly #scope: "public" | "private";
   readonly #store: ChunkStore;
   readonly #chunks: Chunks;
+  readonly #sealed: string;
   #edition: Edition | null = null;
   #log: LiveLog | null = null;
   #waiting = 0;
@@ -65,7 +75,10 @@ export class PublicFeed {
     this.#clock = clock;
     this.#scope = options.shared ? "public" : "private";
     this.#store = new ChunkStore(options.beside);
-    this.#chunks = new Chunks(table, clock, this.#store, () => this.#live().position);
+    const keptMs = Math.min(MOST_KEPT_MS, KEPT_PART * options.tombstoneTtlMs);
+    this.#sealed = `max-age=${Math.floor(keptMs / 1000)}, immutable`;
+    const position = () => this.#live().position;
+    this.#chunks = new Chunks(table, { clock, store: this.#store, keptMs, position });
   }
 
   /** Requests that wait for news. */
@@ -157,7 +170,11 @@ export class PublicFeed {
   ): Promise<Response> {
     const { gzip, lengthBytes, next, at, floor, cursor, tag } = chunk;
     const isPacked = acceptsGzip(acceptEncoding);
-    const headers = this.#headers(next === null ? OPEN : SEALED, edition, live ? cursor : null);
+    const headers = this.#headers(
+      next === null ? OPEN : this.#sealed,
+      edition,
+      live ? cursor : null,
+    );
     const etag = `"${edition}-${tag}${isPacked ? "-gzip" : ""}"`;
     headers["etag"] = etag;
     if (next !== null) headers["lockstep-next"] = encodeURIComponent(textOf(next, this.#table));

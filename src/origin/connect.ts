@@ -45,6 +45,8 @@ export interface ConnectOptions {
   readonly validators?: Validators | null;
   /** The page to ask for, as {@linkcode Answer.next} told it, instead of what `cursor` asks for. */
   readonly page?: string | null;
+  /** What to add to the URL's query, `name=value&…`, encoded. */
+  readonly query?: string;
   /** The connections and certificates to use; default those of plain fetch. */
   readonly client?: OriginClient;
 }
@@ -86,6 +88,8 @@ export interface Answer {
   readonly validators: Validators | null;
   /** The URL that answered, after redirects, as it may be printed. */
   readonly url: string;
+  /** All headers. */
+  readonly headers: Headers;
 }
 
 /** Default of {@linkcode ConnectOptions.connectTimeoutMs}. */
@@ -164,6 +168,7 @@ async function ask(
   overlay(trusted, checkHeaders(options.headers ?? []));
   if (options.headerFile !== undefined) overlay(trusted, await readHeaderFile(options.headerFile));
   const url = new URL(options.page ?? endpoint.requestUrl(cursor));
+  if (options.query !== undefined) url.search += `${url.search === "" ? "?" : "&"}${options.query}`;
   const request = requestOf(url, trusted);
   const conditions = conditionsOf(request, options.validators ?? null);
   const { client } = options;
@@ -220,6 +225,7 @@ function answerOf(
     endIsProof,
     validators,
     url: printable,
+    headers,
   };
 }
 

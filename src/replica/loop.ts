@@ -5,7 +5,7 @@
  */
 
 import { Backoff } from "../base/backoff.ts";
-import { type Answer, connect, type ConnectOptions } from "../origin/connect.ts";
+import type { Answer, ConnectOptions } from "../origin/connect.ts";
 import { OriginClient } from "../origin/tls_client.ts";
 import type { Validators } from "../origin/validators.ts";
 import {
@@ -22,6 +22,7 @@ import { storeFault } from "../store/kv/store_error.ts";
 import { AnswerIngest, type TableParts } from "./answer_ingest.ts";
 import { beatSeconds } from "./last_word.ts";
 import { AnswerStats } from "./answer_stats.ts";
+import { FeedSource } from "./feed_source.ts";
 import { PageTrail } from "./page_trail.ts";
 import { beginPass, type Pass, type PassStep } from "./pass.ts";
 import { linkedInCircle } from "./pass_errors.ts";
@@ -49,6 +50,7 @@ export class Loop implements Disposable {
   readonly #parts: TableParts;
   readonly #backoff: Backoff;
   readonly #client: OriginClient;
+  readonly #source: FeedSource;
   /** The answer that is being read; null between answers. */
   #intake: AnswerIngest | null = null;
   /** The pass that is under way; null where the next request begins one at the cursor. */
@@ -67,6 +69,7 @@ export class Loop implements Disposable {
     const { ca, cert, certKey } = parts.config.options;
     this.#parts = parts;
     this.#backoff = new Backoff(parts.config.clock);
+    this.#source = new FeedSource(parts.config.endpoint, parts.config.clock);
     this.#client = new OriginClient({
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
@@ -201,7 +204,7 @@ export class Loop implements Disposable {
   }
 
   async #exchange(stop: AbortSignal): Promise<PassStep> {
-    const { config: { endpoint, clock }, table, journal, resync, whole } = this.#parts;
+    const { config: { clock }, table, journal, resync, whole } = this.#parts;
     const isFromBeginning = resync.isFromBeginning;
     const { pass, from } = this.#asked();
     const cursor = isFromBeginning || whole !== null ? null : table.meta.cursor;
@@ -210,7 +213,7 @@ export class Loop implements Disposable {
     this.#validators = null;
     const page = this.#page?.url ?? null;
     const options = { ...this.#connectOptions(), validators, page };
-    const answer = await connect(endpoint, from, options, clock, stop);
+    const answer = await this.#source.connect(from, options, stop);
     journal.metrics.connections++;
     this.#backoff.answered();
     journal.lastWord.answered(answer.ageMs);

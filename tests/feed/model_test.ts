@@ -15,6 +15,7 @@ import { FastClock } from "../support/fast_clock.ts";
 import { byName, differences, keyName, rowsIn } from "../support/oracle.ts";
 import { startTestOrigin } from "../support/reference_origin.ts";
 import { startReplica, type TestReplica } from "../support/replicas.ts";
+import { StaleCache } from "../support/stale_cache.ts";
 import { TempStore } from "../support/temp_store.ts";
 import { waitFor } from "../support/wait_for.ts";
 import { serveFeed } from "./feed_replica.ts";
@@ -100,7 +101,14 @@ class Copy {
   }
 }
 
-async function play(orders: OrderStyle, steps: readonly Step[]): Promise<void> {
+/** A public feed, its cache between, and what the cache answers by chance. */
+const CACHES = { shared: true, beside: null, tombstoneTtlMs: 7 * 86_400_000 };
+
+async function play(
+  orders: OrderStyle,
+  steps: readonly Step[],
+  chance: number | null = null,
+): Promise<void> {
   let time = Date.UTC(2026, 0, 1);
   const table = new OriginTable({ clock: () => time, orders });
   await using origin = startTestOrigin({ table, heartbeatMs: 20 });
@@ -118,6 +126,7 @@ async function play(orders: OrderStyle, steps: readonly Step[]): Promise<void> {
     shrinkLimit: 1,
     ...(isLate ? { overlap } : {}),
   };
+  const caches = chance === null ? undefined : CACHES;
   let fail = false;
   using _hook = new CommitHook(() => {
     if (!fail) return;
@@ -126,12 +135,16 @@ async function play(orders: OrderStyle, steps: readonly Step[]): Promise<void> {
   });
   const start = async (port: number) => {
     const replica = await startReplica(origin.url, { kv: store.path, feed: true, ...shared });
-    return { replica, server: serveFeed(replica, port, shared.clock) };
+    return { replica, server: serveFeed(replica, port, shared.clock, caches) };
   };
   let near = await start(0);
   const { port } = near.server;
   const url = `http://127.0.0.1:${port}/feed/servers`;
-  const follow = () => startReplica(url, { kv: farStore.path, ...shared });
+  await using cache = chance === null
+    ? null
+    : new StaleCache(`http://127.0.0.1:${port}`, shared.clock, seeded(chance));
+  const from = cache === null ? url : `${cache.url}/feed/servers`;
+  const follow = () => startReplica(from, { kv: farStore.path, ...shared });
   let far: TestReplica | null = await follow();
   const stopNear = async () => {
     await near.server.stop();
@@ -177,7 +190,7 @@ async function play(orders: OrderStyle, steps: readonly Step[]): Promise<void> {
         case "cutFeed":
           near.server.feeds.close();
           await near.server.stop();
-          near.server = serveFeed(near.replica, port, shared.clock);
+          near.server = serveFeed(near.replica, port, shared.clock, caches);
           break;
         case "restart":
           await stopNear();
@@ -235,6 +248,15 @@ async function play(orders: OrderStyle, steps: readonly Step[]): Promise<void> {
   }
 }
 
+/** Numbers from 0 to 1, the same for the same seed. */
+function seeded(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9 | 0;
+    return ((state ^ (state >>> 13)) >>> 0) / 2 ** 32;
+  };
+}
+
 async function equal(
   name: string,
   replica: TestReplica,
@@ -266,9 +288,20 @@ Deno.test("whatever happens, a replica's follower ends equal to the origin", asy
   const histories = fc.asyncProperty(
     fc.constantFrom<OrderStyle>("number", "nanos", "iso"),
     fc.array(step, { minLength: 1, maxLength: 50 }),
-    play,
+    (orders, steps) => play(orders, steps),
   );
   // The same histories each time, unless another seed is asked for.
   const seed = Number(Deno.env.get("LOCKSTEP_SEED") ?? 20_111_122);
   await fc.assert(histories, { numRuns: Number(Deno.env.get("RUNS") ?? 40), seed });
+});
+
+Deno.test("whatever a cache between answers within its time, a follower ends equal to the origin", async () => {
+  const histories = fc.asyncProperty(
+    fc.constantFrom<OrderStyle>("number", "nanos", "iso"),
+    fc.array(step, { minLength: 1, maxLength: 50 }),
+    fc.integer(),
+    play,
+  );
+  const seed = Number(Deno.env.get("LOCKSTEP_SEED") ?? 20_111_122);
+  await fc.assert(histories, { numRuns: Number(Deno.env.get("RUNS") ?? 25), seed });
 });

@@ -9,7 +9,7 @@ import { startTestOrigin } from "../support/reference_origin.ts";
 import { TempStore } from "../support/temp_store.ts";
 import { type FeedReplica, startFeed } from "./feed_replica.ts";
 
-const CACHES = { shared: true, beside: null };
+const CACHES = { shared: true, beside: null, tombstoneTtlMs: 7 * 86_400_000 };
 
 const text = (id: number) => `${id}`.padEnd(2_000, "abcdefghij");
 
@@ -119,7 +119,7 @@ Deno.test("a chunk has a length, compressed for who asks for it, and HEAD brings
 Deno.test("where a token is asked for, chunks are for the reader's own cache", async () => {
   await using origin = startTestOrigin({ rows: [{ id: 1 }] });
   await using store = await TempStore.create();
-  const caches = { shared: false, beside: store.path };
+  const caches = { ...CACHES, shared: false, beside: store.path };
   await using feed = await startFeed(origin.url, { kv: store.path, caches });
   await feed.replica.live();
   const [open] = await chain(feed);
@@ -158,7 +158,7 @@ Deno.test("a poll behind a chunk's position brings what came since to all who as
   const none = await ask(feed, `/0?wait=0&at=${at}`);
   assert.equal(none.text, "");
   assert.equal(none.headers.get("cache-control"), "public, max-age=1");
-  assert.equal(none.headers.get("lockstep-at"), at);
+  assert.equal(none.headers.get("lockstep-at"), `${at}.1`, "no cache has answered that");
   for (const foreign of ["new", "a.1", `${at}0`, ""]) {
     const answer = await ask(feed, `/0?wait=25&at=${foreign}`);
     assert.equal(answer.headers.get("lockstep-at"), at, "at once, and with the present one");

@@ -9,6 +9,7 @@ import { checkDescriptors } from "../../base/descriptors.ts";
 import { logger } from "../../base/log.ts";
 import type { FeedOptions } from "../../feed/routes.ts";
 import { LockstepError, messageOf } from "../../protocol/errors.ts";
+import { TOMBSTONE_TTL_MS } from "../../replica/options.ts";
 import { replicate, type Replicator } from "../../replica/replicator.ts";
 import { storeFile } from "../../store/kv/open_store.ts";
 import { isRemote } from "../../store/kv/remote_store.ts";
@@ -76,7 +77,7 @@ function hookOptions({ onChange, check, waitMs, write }: HookSettings) {
 
 /** The status server is imported once the replica is on its way: its first request comes first. */
 async function statusServer(
-  { status, replicator: { feed, feedPublic, kv } }: Settings,
+  { status, replicator: { feed, feedPublic, kv, tombstoneTtlMs } }: Settings,
   place: StatusPlace | null,
   replicator: Replicator,
 ): Promise<AsyncDisposable | null> {
@@ -84,7 +85,13 @@ async function statusServer(
   const caches = (): FeedOptions => {
     const file = storeFile(kv);
     const isFile = file !== ":memory:" && !isRemote(kv);
-    return { public: { shared: status.tokenFile === null, beside: isFile ? file : null } };
+    return {
+      public: {
+        shared: status.tokenFile === null,
+        beside: isFile ? file : null,
+        tombstoneTtlMs: tombstoneTtlMs ?? TOMBSTONE_TTL_MS,
+      },
+    };
   };
   const { startStatusServer } = await import("../../http/server.ts");
   const feeds = feed
