@@ -59,11 +59,11 @@ export interface ReplicatorOptions {
   readonly resync?: boolean;
   /** Keep rows and cursor under a new URL. */
   readonly adopt?: boolean;
-  /** End when up to date. */
+  /** End when up to date, and all that was asked for is done: file, command, resync. */
   readonly once?: boolean;
   /** With `once`: failures in a row after which to give up; default 5. */
   readonly attempts?: number;
-  /** Pause after a finite answer; default 1,000. */
+  /** Pause between passes, whose pages follow each other at once; default 1,000. */
   readonly pollMs?: number;
   /** Silence after which a stream is reopened; default 60,000. */
   readonly idleTimeoutMs?: number;

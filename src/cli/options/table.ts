@@ -115,9 +115,15 @@ const origin = {
       "the order field's unit, or a duration where that field is an ISO-8601 time.",
     { default: "0" },
   ),
-  poll: value("poll", "DURATION", duration, "The pause after an answer that ends.", {
-    default: "1s",
-  }),
+  poll: value(
+    "poll",
+    "DURATION",
+    duration,
+    "The pause between passes; the pages of one follow each other at once.",
+    {
+      default: "1s",
+    },
+  ),
   idleTimeout: value(
     "idle-timeout",
     "DURATION",
