@@ -12,6 +12,8 @@ export interface Argument {
   readonly about: string;
   /** Takes every word that follows; at least one. */
   readonly many?: boolean;
+  /** What a shell may offer for it. */
+  readonly completes?: readonly string[];
 }
 
 export type OptionKey = keyof typeof OPTIONS | keyof typeof COMMAND_OPTIONS;
@@ -160,7 +162,11 @@ export const COMMANDS = {
   completion: {
     brief: "Print a completion script.",
     about: "Prints a completion script for bash, zsh, fish, nu or pwsh.",
-    arguments: [{ metavar: "SHELL", about: "The shell's name." }],
+    arguments: [{
+      metavar: "SHELL",
+      about: "The shell's name.",
+      completes: ["bash", "zsh", "fish", "nu", "pwsh"],
+    }],
     options: [],
   },
 } as const satisfies Record<string, Command>;

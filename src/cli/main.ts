@@ -9,11 +9,12 @@
 import { LockstepError, messageOf } from "../protocol/errors.ts";
 import { printable } from "../base/log.ts";
 import type { Words } from "./options/parse.ts";
-import { isAnswer, PROGRAM, readWords } from "./options/parse.ts";
+import { isAnswer, readWords } from "./options/parse.ts";
 import { OPTIONS } from "./options/table.ts";
 import { COMMANDS } from "./commands.ts";
 import type { OptionKey } from "./commands.ts";
 import { isClosedPipe, writeError, writeOut } from "./output.ts";
+import { helpHint } from "./options/word_order.ts";
 import { settle, type Settled } from "./options/resolve_options.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -30,7 +31,7 @@ export async function main(given: readonly string[]): Promise<number> {
     const words = readWords(args, layout());
     if (isAnswer(words)) {
       writeError(words.stderr);
-      if (words.status === WRONG_USAGE) writeError(helpHint());
+      if (words.status === WRONG_USAGE) writeError(helpHint(args));
       await writeOut(words.stdout);
       return words.status;
     }
@@ -39,7 +40,7 @@ export async function main(given: readonly string[]): Promise<number> {
       : COMMANDS[words.command].options;
     return await run(words, settle(words.options, keys, (name) => Deno.env.get(name)), args);
   } catch (error) {
-    return failure(error);
+    return failure(error, args);
   }
 }
 
@@ -86,19 +87,15 @@ async function run(words: Words, settled: Settled, args: readonly string[]): Pro
   }
 }
 
-function failure(error: unknown): number {
+function failure(error: unknown, args: readonly string[]): number {
   // Whoever read our output has had enough (`… | head`): that is no failure.
   if (isClosedPipe(error)) return DONE;
   const isUsage = error instanceof UsageError ||
     (error instanceof LockstepError && error.kind === "usage");
   writeError(`error: ${printable(messageOf(error))}\n`);
   if (error instanceof LockstepError) writeError(`hint: ${printable(error.hint)}\n`);
-  if (isUsage) writeError(helpHint());
+  if (isUsage) writeError(helpHint(args));
   return isUsage ? WRONG_USAGE : FAILED;
-}
-
-function helpHint(): string {
-  return `Try '${PROGRAM} --help'.\n`;
 }
 
 /** How wide help may be, and whether it may be coloured. */

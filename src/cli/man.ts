@@ -8,7 +8,9 @@ import { RELEASED, VERSION } from "../base/version.ts";
 import { type Command, COMMANDS } from "./commands.ts";
 import { environmentName, type Option, optionTerm } from "./options/spec.ts";
 import { OPTION_GROUPS, OPTIONS } from "./options/table.ts";
-import { optionOf, PROGRAM } from "./options/parse.ts";
+import { EXAMPLES, EXIT_STATUS } from "./help_texts.ts";
+import { optionOf } from "./options/parse.ts";
+import { PROGRAM } from "./program.ts";
 
 /** The whole page, ready for `man -l -`. */
 export function manualPage(): string {
@@ -55,21 +57,6 @@ const DESCRIPTION = [
   "after any kind of end, and readers in other processes see the rows while it writes.",
   "Data goes to standard output, everything else to standard error.",
 ];
-
-const EXIT_STATUS = [
-  ["0", "Done, or stopped by SIGINT or SIGTERM."],
-  ["1", "Failed."],
-  ["2", "Wrong usage."],
-] as const;
-
-const EXAMPLES = [
-  [
-    "Copy a record set and follow it:",
-    `${PROGRAM} --url https://origin.example/servers --kv ./state`,
-  ],
-  ["Read one row from the copy, while it is being written or not:", `${PROGRAM} get servers 123`],
-  ["Fetch once, from a timer or a build:", `${PROGRAM} --url https://origin.example/zones --once`],
-] as const;
 
 function synopsis(): string[] {
   const commands = Object.entries(COMMANDS).map(([name, command]) => usage(name, command));

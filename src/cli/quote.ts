@@ -14,3 +14,8 @@ export function quote(text: string): string {
   const cut = text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
   return `"${printable(cut)}"`;
 }
+
+/** A word as a shell's user wrote it: in quotes only where it has to be. */
+export function asWritten(text: string): string {
+  return /^[\w.:@%+,/-]{1,120}$/.test(text) ? text : quote(text);
+}

@@ -4,8 +4,11 @@
  * @module
  */
 
+import { systemClock } from "../base/clock.ts";
+import { printable } from "../base/log.ts";
 import { TableReader } from "../store/read/table_reader.ts";
 import { openStore, type Store } from "../store/kv/open_store.ts";
+import { listTables } from "../store/table/list_tables.ts";
 import type { AnyValues } from "./options/table.ts";
 import { quote } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
@@ -37,7 +40,9 @@ export async function withTable<T>(
 }
 
 /** What to say where the store has no such table; null where it has. */
-export async function missingTable(reader: TableReader): Promise<string | null> {
+export async function missingTable(reader: TableReader, store: Store): Promise<string | null> {
   if (await reader.meta() !== null) return null;
-  return `the store has no table ${quote(reader.table)}\n`;
+  const tables = (await listTables(store, systemClock.now())).map(({ table }) => quote(table));
+  const others = tables.length === 0 ? "it has none yet" : `it has ${tables.join(", ")}`;
+  return `the store ${printable(store.path)} has no table ${quote(reader.table)}; ${others}\n`;
 }

@@ -84,7 +84,12 @@ export function createApp(
   tableRoutes(app, parts);
   digestRoutes(app, parts);
   mount?.(app);
-  app.notFound(() => Response.json({ error: "there is nothing here" }, { status: 404 }));
+  app.notFound(({ req }) => {
+    // With the feed its routes would have answered.
+    const isFeed = mount === undefined && /^\/feed(\/|$)/.test(req.path);
+    const error = isFeed ? "no feed is served here: start with --feed" : "there is nothing here";
+    return Response.json({ error }, { status: 404 });
+  });
   app.onError((error) => {
     options.onError?.(error);
     return Response.json({ error: "this request failed; the log tells why" }, { status: 500 });

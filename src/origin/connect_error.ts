@@ -18,9 +18,16 @@ const CASES: readonly (readonly [pattern: RegExp, what: string, hint: string])[]
     "check the host in --url, and this machine's DNS",
   ],
   [
-    /UnknownIssuer|SelfSigned|CaUsedAsEndEntity/i,
+    /CaUsedAsEndEntity/i,
+    "its certificate is an authority's own (self-signed, with CA:TRUE), which no server can use",
+    "give the origin a certificate that an authority signed, or a self-signed one with " +
+    "basicConstraints=critical,CA:FALSE, and give that with --ca FILE",
+  ],
+  [
+    /UnknownIssuer|SelfSigned/i,
     "its certificate is from an authority that isn't known here",
-    "give the authority's certificate with --ca FILE",
+    "give the authority's certificate with --ca FILE; one in this system's own store counts with " +
+    "DENO_TLS_CA_STORE=system in the environment",
   ],
   [
     /certificate.*expired/i,

@@ -15,6 +15,7 @@
 
 import { createClient } from "../base/http_client.ts";
 import { LockstepError, messageOf } from "../protocol/errors.ts";
+import { checkAuthority } from "./authority.ts";
 import { reasonOf } from "./headers.ts";
 
 /** PEM files, read again at each connect, so that a renewed certificate is picked up. */
@@ -157,8 +158,9 @@ function sameMaterial(a: Material, b: Material): boolean {
 
 async function readPem(path: string | undefined, option: string): Promise<string | null> {
   if (path === undefined) return null;
+  let text: string;
   try {
-    return await Deno.readTextFile(path);
+    text = await Deno.readTextFile(path);
   } catch (error) {
     throw new LockstepError(`${option} ${path} can't be read (${reasonOf(error)})`, {
       kind: "usage",
@@ -166,4 +168,6 @@ async function readPem(path: string | undefined, option: string): Promise<string
       hint: "check the path and its permissions",
     });
   }
+  if (option === "--ca") checkAuthority(path, text);
+  return text;
 }

@@ -5,6 +5,7 @@ import { environmentName } from "../../src/cli/options/spec.ts";
 import { optionTable } from "../../src/cli/options/readme_table.ts";
 import { COMMAND_OPTIONS, OPTIONS } from "../../src/cli/options/table.ts";
 import { isAnswer, readWords } from "../../src/cli/options/parse.ts";
+import { helpHint } from "../../src/cli/options/word_order.ts";
 import { isCurrent, withOptions } from "../../scripts/readme.ts";
 import { runTool, testWith } from "../support/tools.ts";
 
@@ -57,6 +58,31 @@ Deno.test("--version names the version, where it came from, and Deno's", () => {
     stdout,
     /^lockstep-replicate \d+\.\d+\.\d+ \((from source|commit \S+), Deno \d+\.\d+\.\d+\)\n$/,
   );
+});
+
+Deno.test("help and -v are understood as they are meant, and help ends with examples and statuses", () => {
+  assert.equal(answer("help").stdout, answer("--help").stdout);
+  assert.equal(answer("help", "get").stdout, answer("get", "--help").stdout);
+  assert.equal(answer("-v").stdout, answer("--version").stdout);
+  const { stdout } = answer("--help");
+  const end = stdout.slice(stdout.indexOf("\nExamples:"));
+  assert.equal(end.match(/^ {4}lockstep-replicate /gm)?.length, 3);
+  assert.match(end, /\nExit status:\n {2}0 .*\n {2}1 .*\n {2}2 .*\n$/);
+  assert.doesNotMatch(answer("get", "--help").stdout, /Examples:/);
+});
+
+Deno.test("one guess is made at what was meant, and a key that looks like an option is told apart", () => {
+  const guess = answer("--urll", "http://h/a").stderr;
+  assert.match(guess, /Did you mean `--url`\?\n/);
+  assert.doesNotMatch(guess, /--poll/);
+  const dashed = answer("--kv", "here", "get", "items", "-5").stderr;
+  assert.match(dashed, /lockstep-replicate get --kv here items -- -5\n/);
+});
+
+Deno.test("an error of a command points to that command's help", () => {
+  assert.equal(helpHint(["get", "a"]), "Try 'lockstep-replicate get --help'.\n");
+  assert.equal(helpHint(["--kv", "list", "list"]), "Try 'lockstep-replicate list --help'.\n");
+  assert.equal(helpHint(["--polll", "5s"]), "Try 'lockstep-replicate --help'.\n");
 });
 
 Deno.test("wrong words are answered with what was meant, and status 2", () => {
@@ -146,6 +172,10 @@ Deno.test("completion offers options, commands and values", () => {
   assert.ok(offers("--id").includes("--idle-timeout"));
   assert.ok(offers("ge").includes("get"));
   assert.deepEqual(offers("--log-format", "j").filter((line) => line !== ""), ["json"]);
+  assert.deepEqual(offers("--log-format", "").filter((line) => line !== ""), ["text", "json"]);
+  assert.deepEqual(offers("comp").filter((line) => line !== ""), ["completion"]);
+  const shells = offers("completion", "").filter((line) => /^[a-z]+$/.test(line));
+  assert.deepEqual(shells, ["bash", "zsh", "fish", "nu", "pwsh"]);
   assert.ok(offers("get", "--").includes("--kv"));
   assert.ok(!offers("get", "--").includes("--url"));
 });

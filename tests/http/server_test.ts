@@ -180,6 +180,15 @@ Deno.test("others can add routes behind the same guard", async () => {
   await server.close();
 });
 
+Deno.test("where no feed is served, its address says which option serves one", async () => {
+  await using host = await StandIn.open("servers");
+  const server = await startStatusServer(host, FREE);
+  const answer = await fetch(server.url + "feed/servers/0");
+  assert.equal(answer.status, 404);
+  assert.match(await answer.text(), /start with --feed/);
+  await server.close();
+});
+
 Deno.test("hundreds of open event streams are served and closed", async () => {
   await using host = await StandIn.open("servers");
   const server = await startStatusServer(host, FREE);

@@ -12,10 +12,10 @@ import { testWith } from "../support/tools.ts";
 const BODY = '{"id":1,"updated_at":5}\n';
 
 /** A TLS origin that says who its client is, as a header; it may demand a certificate. */
-async function startTls(certificates: Certificates, demand = false) {
+async function startTls(certificates: Certificates, demand = false, name = "server") {
   const server = createServer({
-    cert: certificates.text("server.pem"),
-    key: certificates.text("server.key"),
+    cert: certificates.text(`${name}.pem`),
+    key: certificates.text(`${name}.key`),
     ...(demand ? { ca: certificates.text("ca.pem"), requestCert: true } : {}),
   }, (_request, response) => void response.end(BODY));
   const port = await new Promise<number>((resolve) => {
@@ -63,6 +63,23 @@ testWith(
     assert.deepEqual([error.kind, error.retry], ["connect", "soon"]);
     assert.match(error.message, /authority that isn't known/);
     assert.match(error.hint, /--ca/);
+  },
+);
+
+testWith(
+  ["openssl"],
+  "an authority's own certificate in a server's place is told from an unknown authority",
+  async () => {
+    await using certificates = await makeCertificates();
+    await using origin = await startTls(certificates, false, "ca");
+    using client = new OriginClient({ ca: certificates.path("ca.pem") });
+    const error = await failureOf(origin.url, client);
+    assert.match(error.message, /CA:TRUE/);
+    assert.match(error.hint, /CA:FALSE/);
+    using keyless = new OriginClient({ ca: certificates.path("ca.key") });
+    const wrong = await failureOf(origin.url, keyless);
+    assert.match(wrong.message, /ca\.key has no certificate in it/);
+    assert.match(wrong.hint, /private key/);
   },
 );
 

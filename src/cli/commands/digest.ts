@@ -29,7 +29,7 @@ export async function digestCommand(values: AnyValues, table: string): Promise<n
   return await withTable(values, table, async (reader, store) => {
     const meta = await reader.meta();
     if (meta === null) {
-      writeError(await missingTable(reader) ?? "");
+      writeError(await missingTable(reader, store) ?? "");
       return 1;
     }
     const holder = await holderOf(store.reader, table);

@@ -14,7 +14,7 @@ import { missingTable, withTable } from "../with_table.ts";
 
 export async function dropCommand(values: AnyValues, table: string): Promise<number> {
   return await withTable(values, table, async (reader, store) => {
-    const missing = await missingTable(reader);
+    const missing = await missingTable(reader, store);
     if (missing !== null) {
       writeError(missing);
       return 1;

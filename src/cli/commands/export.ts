@@ -12,10 +12,10 @@ import { ExternalSort } from "../external_sort.ts";
 import { missingTable, withTable } from "../with_table.ts";
 
 export async function exportCommand(values: AnyValues, table: string): Promise<number> {
-  return await withTable(values, table, async (reader) => {
+  return await withTable(values, table, async (reader, store) => {
     const meta = await reader.meta();
     if (meta === null) {
-      writeError(await missingTable(reader) ?? "");
+      writeError(await missingTable(reader, store) ?? "");
       return 1;
     }
     const orderBy = meta.origin.orderBy ?? DEFAULT_SHAPE.orderBy;

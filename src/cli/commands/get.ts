@@ -8,7 +8,7 @@ import { stringifyJson } from "../../protocol/json_text.ts";
 import { keyCandidates } from "../../protocol/key_text.ts";
 import type { AnyValues } from "../options/table.ts";
 import { writeError, writeOut } from "../output.ts";
-import { quote } from "../quote.ts";
+import { asWritten, quote } from "../quote.ts";
 import { missingTable, withTable } from "../with_table.ts";
 
 export async function getCommand(
@@ -16,7 +16,7 @@ export async function getCommand(
   table: string,
   words: readonly string[],
 ): Promise<number> {
-  return await withTable(values, table, async (reader) => {
+  return await withTable(values, table, async (reader, store) => {
     const keys = keyCandidates(words);
     for (const key of keys) {
       const row = await reader.get(key);
@@ -25,7 +25,7 @@ export async function getCommand(
         return 0;
       }
     }
-    const shown = words.map(quote).join(" ");
+    const shown = words.map(asWritten).join(" ");
     for (const key of keys) {
       const tombstone = await reader.tombstone(key);
       if (tombstone !== null) {
@@ -34,7 +34,7 @@ export async function getCommand(
         return 1;
       }
     }
-    writeError(await missingTable(reader) ?? `no row ${shown} in ${table}\n`);
+    writeError(await missingTable(reader, store) ?? `no row ${shown} in ${table}\n`);
     return 1;
   });
 }

@@ -13,9 +13,9 @@ import { count } from "../report/progress.ts";
 import { missingTable, withTable } from "../with_table.ts";
 
 export async function historyCommand(values: AnyValues, table: string): Promise<number> {
-  return await withTable(values, table, async (reader) => {
+  return await withTable(values, table, async (reader, store) => {
     if (await reader.meta() === null) {
-      writeError(await missingTable(reader) ?? "");
+      writeError(await missingTable(reader, store) ?? "");
       return 1;
     }
     const out = new LineWriter();

@@ -14,8 +14,8 @@ import { UsageError } from "../usage_error.ts";
 import { missingTable, withTable } from "../with_table.ts";
 
 export async function listCommand(values: AnyValues, table: string): Promise<number> {
-  return await withTable(values, table, async (reader) => {
-    const missing = await missingTable(reader);
+  return await withTable(values, table, async (reader, store) => {
+    const missing = await missingTable(reader, store);
     if (missing !== null) {
       writeError(missing);
       return 1;

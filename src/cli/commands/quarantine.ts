@@ -20,7 +20,7 @@ export async function quarantineCommand(values: AnyValues, table: string): Promi
   return await withTable(values, table, async (reader, store) => {
     const meta = await reader.meta();
     if (meta === null) {
-      writeError(await missingTable(reader) ?? "");
+      writeError(await missingTable(reader, store) ?? "");
       return 1;
     }
     const out = new LineWriter();

@@ -14,6 +14,8 @@ import { replicate, type Replicator } from "../../replica/replicator.ts";
 import { storeFile } from "../../store/kv/open_store.ts";
 import { isRemote } from "../../store/kv/remote_store.ts";
 import { ConsoleReporter } from "../report/console_reporter.ts";
+import { checkNeededFiles } from "../options/needed_files.ts";
+import { remarksOn } from "../options/remarks.ts";
 import { type HookSettings, type Settings, settingsOf } from "../options/settings.ts";
 import { StopSignals } from "../signals.ts";
 import { type StatusPlace, statusPlace } from "../status_place.ts";
@@ -27,7 +29,11 @@ export async function replicateCommand(settled: Settled): Promise<number> {
   const settings = settingsOf(settled);
   using screen = new ConsoleReporter(settings.log);
   using signals = new StopSignals();
+  for (const { level, text } of remarksOn(settled, Object.keys(Deno.env.toObject()))) {
+    logger("main")[level]("{text}", { text });
+  }
   try {
+    await checkNeededFiles(settled.values);
     await run(settings, screen, signals.signal);
     return DONE;
   } catch (error) {

@@ -18,7 +18,7 @@ export async function requestCommand(
   request: RequestName,
 ): Promise<number> {
   return await withTable(values, table, async (reader, store) => {
-    const missing = await missingTable(reader);
+    const missing = await missingTable(reader, store);
     if (missing !== null) {
       writeError(missing);
       return 1;

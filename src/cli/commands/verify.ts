@@ -49,7 +49,7 @@ export async function verifyCommand(values: AnyValues, table: string): Promise<n
   return await withTable(values, table, async (reader, store) => {
     const meta = await reader.meta();
     if (meta === null) {
-      writeError(await missingTable(reader) ?? "");
+      writeError(await missingTable(reader, store) ?? "");
       return UNKNOWN;
     }
     const result = values.against === undefined

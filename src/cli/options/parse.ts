@@ -6,7 +6,7 @@
 
 import { group, longestMatch, merge, object } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
-import { formatMessage, type Message, message, text } from "@optique/core/message";
+import { formatMessage, type Message, message, optionName, text } from "@optique/core/message";
 import { map, multiple, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
@@ -15,8 +15,12 @@ import { LockstepError, messageOf } from "../../protocol/errors.ts";
 import { COMMIT, VERSION } from "../../base/version.ts";
 import { type Argument, type Command, COMMANDS, isCommand } from "../commands.ts";
 import type { CommandName, OptionKey } from "../commands.ts";
+import { helpEnd } from "../help_texts.ts";
+import { PROGRAM } from "../program.ts";
+import { completionOffers } from "./completion_offers.ts";
 import type { Completes, Option } from "./spec.ts";
 import { COMMAND_OPTIONS, OPTION_GROUPS, OPTIONS } from "./table.ts";
+import { commandFirst, dashHint, takesValue } from "./word_order.ts";
 
 /** What stood on the command line, checked word by word but not yet against the environment. */
 export interface Words {
@@ -40,8 +44,6 @@ export interface Layout {
   readonly colors: boolean;
 }
 
-export const PROGRAM = "lockstep-replicate";
-
 type AnyParser = Parser<"sync", unknown, unknown>;
 
 /** Reads a command line. */
@@ -51,20 +53,27 @@ export function readWords(args: readonly string[], layout: Layout): Words | Answ
   let stdout = "";
   let stderr = "";
   const answer = (status: 0 | 2): Answer => ({ status, stdout, stderr });
-  // With a command, only that command's parser sees the words: of several parsers, the one that
-  // gets furthest would win, and quietly take another command's options for its own.
-  const parser = name !== undefined && isCommand(name) && name !== "completion"
-    ? subCommand(name)
-    : longestMatch(mainJob(), ...commandNames().map(subCommand));
-  return runParser(parser as AnyParser, PROGRAM, ordered, {
+  return runParser(parserFor(ordered), PROGRAM, ordered, {
     ...layoutOptions(layout),
-    help: { option: { names: ["--help", "-h"] }, onShow: () => answer(0) },
+    help: {
+      option: { names: ["--help", "-h"] },
+      onShow: () => {
+        if (name === undefined || !isCommand(name)) stdout += helpEnd();
+        return answer(0);
+      },
+    },
     version: {
       value: versionLine(),
-      option: { names: ["--version"] },
+      option: { names: ["--version", "-v"] },
       onShow: () => answer(0),
     },
-    completion: { command: true, onShow: () => answer(0) },
+    completion: {
+      command: true,
+      onShow: () => {
+        stdout += completionOffers(ordered);
+        return answer(0);
+      },
+    },
     brief: message`Keeps a live copy of a remote record set in a local Deno KV store.`,
     usageLine: [
       { type: "option", names: ["--url"], metavar: "[TABLE=]URL" },
@@ -80,7 +89,7 @@ export function readWords(args: readonly string[], layout: Layout): Words | Answ
     // Errors are written by onError: not wrapped, so that a value can be searched for and copied.
     stderr: () => {},
     onError: (_status, error) => {
-      stderr = `error: ${formatMessage(error, { colors: false })}\n`;
+      stderr = `error: ${formatMessage(error, { colors: false })}\n${dashHint(args)}`;
       return answer(2);
     },
   }) as Words | Answer;
@@ -105,24 +114,31 @@ function layoutOptions(layout: Layout) {
   };
 }
 
-function commandNames(): Exclude<CommandName, "completion">[] {
-  return (Object.keys(COMMANDS) as CommandName[]).filter((name) => name !== "completion");
+/** Of what was perhaps meant, the nearest: a list of guesses has to be read. */
+const CLOSEST = {
+  errors: {
+    suggestions: ([nearest]: readonly string[]): Message =>
+      nearest === undefined ? [] : message`Did you mean ${optionName(nearest)}?`,
+  },
+};
+
+function parserFor(words: readonly string[]): AnyParser {
+  const [name] = words;
+  const typed = name === "completion" ? words.slice(2) : [];
+  const [first = ""] = typed;
+  // With a command, only that command's parser sees the words: of several parsers, the one that
+  // gets furthest would win, and quietly take another command's options for its own.
+  if (isCommand(name ?? "") && name !== "completion") return subCommand(name as CommandName);
+  if (typed.length > 1 && isCommand(first)) {
+    return first === "completion" ? object({}) as AnyParser : subCommand(first);
+  }
+  // An option's value, which is being completed, is no place for a command.
+  if (typed.length > 1 && takesValue(typed.at(-2) ?? "")) return mainJob();
+  return longestMatch(mainJob(), ...commandNames().map(subCommand), CLOSEST) as AnyParser;
 }
 
-/** Options may stand before the command (`--kv ./state get servers 1`): puts the command first. */
-function commandFirst(args: readonly string[]): readonly string[] {
-  for (let i = 0; i < args.length; i++) {
-    const word = args[i] ?? "";
-    if (!word.startsWith("-")) {
-      return isCommand(word) ? [word, ...args.slice(0, i), ...args.slice(i + 1)] : args;
-    }
-    if (word === "--") return args;
-    // An option's value is no command, whatever it is called.
-    const option = [...Object.values(OPTIONS), ...Object.values(COMMAND_OPTIONS)]
-      .find((candidate) => `--${candidate.name}` === word);
-    if (option !== undefined && option.kind !== "flag") i++;
-  }
-  return args;
+function commandNames(): Exclude<CommandName, "completion">[] {
+  return (Object.keys(COMMANDS) as CommandName[]).filter((name) => name !== "completion");
 }
 
 function mainJob(): AnyParser {
@@ -136,12 +152,12 @@ function mainJob(): AnyParser {
   return map(all, (options): Words => ({ command: null, arguments: [], options }));
 }
 
-function subCommand(name: Exclude<CommandName, "completion">): AnyParser {
+function subCommand(name: CommandName): AnyParser {
   const about: Command = COMMANDS[name];
   const parsers: Record<string, AnyParser> = {};
   about.arguments.forEach((spec, index) => parsers[`argument ${index}`] = word(spec));
   for (const key of about.options) parsers[key] = parserOf(optionOf(key));
-  const inner = map(object(parsers), (values): Words => ({
+  const inner = map(object(parsers, CLOSEST), (values): Words => ({
     command: name,
     arguments: about.arguments.map((_, index) => [values[`argument ${index}`]].flat() as string[]),
     options: values,
@@ -158,7 +174,7 @@ function fields(options: readonly (readonly [string, Option])[]) {
 }
 
 function word(spec: Argument): AnyParser {
-  const parser = argument(reader(spec.metavar, (given) => given, null), {
+  const parser = argument(reader(spec.metavar, (given) => given, spec.completes ?? null), {
     description: plain(spec.about),
   });
   if (!spec.many) return parser;

@@ -13,7 +13,11 @@ import { quote } from "../quote.ts";
 export function duration(text: string): number {
   const ms = readDuration(text);
   if (ms !== null) return ms;
-  throw new Error(`${quote(text)} is not a duration; give one such as 500ms, 10s, 1m30s or 7d`);
+  throw new Error(
+    `${
+      quote(text)
+    } is not a duration; give one such as 500ms, 10s, 1m30s or 7d; a bare number is seconds`,
+  );
 }
 
 /** Milliseconds, more than none: a time-out of zero would never let anything happen. */

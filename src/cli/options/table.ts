@@ -119,7 +119,8 @@ const origin = {
     "poll",
     "DURATION",
     duration,
-    "The pause between passes; the pages of one follow each other at once.",
+    "The pause between passes; the pages of one follow each other at once. Every duration is " +
+      "written like `500ms`, `10s`, `1m30s` or `7d`; a bare number is seconds.",
     {
       default: "1s",
     },

@@ -1,0 +1,7 @@
+/**
+ * The program's name, as messages and help show it.
+ *
+ * @module
+ */
+
+export const PROGRAM = "lockstep-replicate";
