@@ -27,6 +27,7 @@ import { protection } from "./scenarios/protection.ts";
 import { startUp } from "./scenarios/start_up.ts";
 import { steadyState } from "./scenarios/steady_state.ts";
 import { sweeping } from "./scenarios/sweep.ts";
+import { writing } from "./scenarios/write.ts";
 
 /** In the order in which they run and are reported. */
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -38,6 +39,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   idle,
   "long-run": longRun,
   sweep: sweeping,
+  write: writing,
 };
 
 const FULL = { rows: 1_000_000, runs: 5, longRows: 10_000_000, steadySeconds: 10, idleSeconds: 60 };

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { SqliteFile } from "../../../src/replica/hooks/sqlite_file.ts";
 import { startTestOrigin } from "../../support/reference_origin.ts";
 import { startReplica } from "../../support/replicas.ts";
 import { TempFolder } from "../../support/temp_store.ts";
+import { runTool, testUnless, whyNoMounts } from "../../support/tools.ts";
 import { waitFor } from "../../support/wait_for.ts";
 
 function rowsIn(path: string, sql = 'SELECT * FROM "servers" ORDER BY lockstep_key') {
@@ -84,3 +86,26 @@ Deno.test("what is no database, another program's, or damaged is refused with a 
     assert.deepEqual(await Deno.readFile(write), before);
   }
 });
+
+testUnless(
+  await whyNoMounts(),
+  "a single file that was bound into a container is refused with a line",
+  async () => {
+    await using folder = await TempFolder.create();
+    await Deno.writeTextFile(folder.file("outside"), "");
+    await Deno.writeTextFile(folder.file("inside.db"), "");
+    const { code } = await runTool("mount", [
+      ...["--bind", folder.file("outside"), folder.file("inside.db")],
+    ]);
+    assert.equal(code, 0);
+    try {
+      await assert.rejects(
+        SqliteFile.open(folder.file("inside.db"), { table: "t", key: ["id"], orderBy: "o" }),
+        /single file bound into a container: bind its folder/,
+      );
+    } finally {
+      await runTool("umount", [folder.file("inside.db")]);
+    }
+    assert.deepEqual([...Deno.readDirSync(folder.path)].length, 2);
+  },
+);
