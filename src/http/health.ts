@@ -41,6 +41,7 @@ export function readiness(status: ProcessStatus, maxStalenessMs?: number): Readi
 }
 
 function notReady(table: TableStatus, maxStalenessMs?: number): string | null {
+  if (table.state === "standby") return stateText(table);
   if (!table.everComplete) return `not complete yet; ${stateText(table)}`;
   if (!table.storing) return `not being written; ${stateText(table)}`;
   if (isStale(table, maxStalenessMs)) {

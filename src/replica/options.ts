@@ -138,6 +138,11 @@ export interface ReplicatorOptions {
   readonly check?: string;
   /** Where the process's status server listens, for those who find the table held. */
   readonly statusUrl?: string;
+  /**
+   * Wait for the tables that another process writes, for as long as it takes, instead of giving up
+   * after one lease; `replicate` resolves when they are ours.
+   */
+  readonly standby?: boolean;
   /** Where time and chance come from; default the machine. For tests. */
   readonly clock?: Clock;
   /** Stops all tables when it aborts. */

@@ -124,6 +124,7 @@ export class Replica {
       adopt: options.adopt ?? false,
       resync: options.resync ?? false,
       statusUrl: options.statusUrl ?? null,
+      standby: options.standby ? options.signal ?? new AbortController().signal : null,
       feed: options.feed ?? false,
       guard: guardLimits(options),
       clock,

@@ -41,9 +41,12 @@ export type StateEvent =
   | "refused"
   | "stop";
 
-type Row = Readonly<Record<StateEvent, StateName>>;
+/** The states of a loop: a process that only waits for the table has none. */
+export type LoopState = Exclude<StateName, "standby">;
 
-const TABLE: Readonly<Record<StateName, Row>> = {
+type Row = Readonly<Record<StateEvent, LoopState>>;
+
+const TABLE: Readonly<Record<LoopState, Row>> = {
   starting: {
     connect: "connecting",
     answered: "catching-up",
@@ -135,7 +138,7 @@ const TABLE: Readonly<Record<StateName, Row>> = {
 };
 
 /** The state that follows. */
-export function transition(state: StateName, event: StateEvent): StateName {
+export function transition(state: LoopState, event: StateEvent): LoopState {
   return TABLE[state][event];
 }
 

@@ -24,6 +24,7 @@ import type { OrderType } from "../protocol/cursor.ts";
  * - `failing`: a failure that wants a person; retrying at the slowest pace, or, where another try
  *   can't help, not any more: the table then waits for the process to be started again
  * - `stopped`: the loop has ended as it was meant to
+ * - `standby`: another process writes the table; this one waits to take over (`--standby`)
  */
 export type StateName = typeof STATES[number];
 
@@ -37,6 +38,7 @@ export const STATES = [
   "waiting",
   "failing",
   "stopped",
+  "standby",
 ] as const;
 
 /** One failure, newest first in {@linkcode TableStatus.errors}. */

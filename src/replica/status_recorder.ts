@@ -16,8 +16,7 @@ import type { Table } from "../store/table/table.ts";
 import type { CommitListeners } from "./listeners.ts";
 import type { TableMetrics } from "./metrics.ts";
 import { LastWord } from "./last_word.ts";
-import { isLive, type StateEvent, transition } from "./state.ts";
-import type { StateName } from "./status.ts";
+import { isLive, type LoopState, type StateEvent, transition } from "./state.ts";
 
 const log = logger("replica");
 
@@ -30,7 +29,7 @@ export class StatusRecorder {
   readonly #table: Table;
   readonly #audience: CommitListeners;
   readonly #clock: Clock;
-  #state: StateName = "starting";
+  #state: LoopState = "starting";
   #stateSince: number;
   #trouble: LockstepError | null = null;
   /** When the next attempt is due, while waiting; milliseconds since the Unix epoch. */
@@ -56,7 +55,7 @@ export class StatusRecorder {
     };
   }
 
-  get state(): StateName {
+  get state(): LoopState {
     return this.#state;
   }
 

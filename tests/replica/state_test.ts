@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { isLive, type StateEvent, transition } from "../../src/replica/state.ts";
-import type { StateName } from "../../src/replica/status.ts";
+import { isLive, type LoopState, type StateEvent, transition } from "../../src/replica/state.ts";
 
 /** Every state and every event: the compiler asks for each cell. */
-const EXPECTED: Record<StateName, Record<StateEvent, StateName>> = {
+const EXPECTED: Record<LoopState, Record<StateEvent, LoopState>> = {
   starting: {
     connect: "connecting",
     answered: "catching-up",
@@ -97,21 +96,21 @@ const EXPECTED: Record<StateName, Record<StateEvent, StateName>> = {
 Deno.test("every event leads from every state to where it should", () => {
   for (const [state, events] of Object.entries(EXPECTED)) {
     for (const [event, next] of Object.entries(events)) {
-      const found = transition(state as StateName, event as StateEvent);
+      const found = transition(state as LoopState, event as StateEvent);
       assert.equal(found, next, `${state}, ${event}`);
     }
   }
 });
 
 Deno.test("live is what is up to date as of the last contact, and nothing else", () => {
-  const live = (Object.keys(EXPECTED) as StateName[]).filter(isLive);
+  const live = (Object.keys(EXPECTED) as LoopState[]).filter(isLive);
   assert.deepEqual(live, ["live", "held"]);
 });
 
 Deno.test("no state is a trap but the last, and a failure is never live", () => {
-  for (const state of Object.keys(EXPECTED) as StateName[]) {
+  for (const state of Object.keys(EXPECTED) as LoopState[]) {
     if (state === "stopped") continue;
-    const reached = new Set<StateName>([state]);
+    const reached = new Set<LoopState>([state]);
     for (const from of reached) {
       for (const event of Object.keys(EXPECTED[from]) as StateEvent[]) {
         reached.add(transition(from, event));

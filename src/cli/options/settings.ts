@@ -77,6 +77,11 @@ function replicatorOptions(
   values: MainValues,
   sources: readonly Required<SourceOptions>[],
 ): ReplicatorOptions {
+  if (values.standby && values.once) {
+    throw new UsageError(
+      "--standby waits and --once ends: they exclude each other; give one of them",
+    );
+  }
   return {
     sources: [...sources],
     kv: values.kv ?? "./state",
@@ -84,6 +89,7 @@ function replicatorOptions(
     resync: values.resync,
     adopt: values.adopt,
     once: values.once,
+    standby: values.standby,
     feed: values.feed || values.feedPublic,
     feedPublic: values.feedPublic,
     strict: values.strict,

@@ -187,6 +187,11 @@ const store = {
       "origin no longer has.",
   ),
   adopt: flag("adopt", "The origin has moved: keep the store's rows and cursor under the new URL."),
+  standby: flag(
+    "standby",
+    "Wait for a table that another process writes, and take over when that one ends, hangs or is " +
+      "cut off; until then the status page says so, and shows the shared store's rows.",
+  ),
   strict: flag("strict", "Stop with exit status 1 at the first record that can't be stored."),
   maxLineLength: value(
     "max-line-length",

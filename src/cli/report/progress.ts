@@ -18,6 +18,7 @@ export const STATE_WORDS: Readonly<Record<StateName, string>> = {
   "waiting": "waiting for the origin",
   "failing": "failing",
   "stopped": "stopped",
+  "standby": "standing by",
 };
 
 /** A contact younger than this isn't worth a word. */

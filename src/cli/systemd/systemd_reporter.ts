@@ -75,9 +75,10 @@ export class SystemdReporter implements AsyncDisposable {
   }
 }
 
-/** Live, or complete since an earlier run. */
+/** Live, complete since an earlier run, or ready to take over. */
 function serves(table: TableStatus): boolean {
-  return table.live || (table.state !== "starting" && table.everComplete);
+  return table.live || table.state === "standby" ||
+    (table.state !== "starting" && table.everComplete);
 }
 
 /** `servers: live, 1,234 rows, cursor 998; groups: waiting (connection refused), …` */

@@ -20,6 +20,7 @@ const STATE_WORDS: Readonly<Record<StateName, readonly [words: string, tone: Ton
   "waiting": ["Waiting for the origin", "warn"],
   "failing": ["Failing", "bad"],
   "stopped": ["Stopped", "bad"],
+  "standby": ["Standing by", "warn"],
 };
 
 export function stateWords(state: StateName): string {

@@ -56,8 +56,9 @@ export function leaseTimes(kind: StoreKind): { readonly leaseMs: number; readonl
 /** Serialised size of a beat at most. */
 const BEAT_BYTES = 256;
 
-/** Between two looks at a holder. */
+/** Between two looks at a holder: in a file, and where each look is paid for. */
 const LOOK_MS = 1_000;
+const LOOK_REMOTE_MS = 5_000;
 
 /** Who holds a table: the value of the lease entry. */
 export interface Holder {
@@ -120,6 +121,8 @@ export interface Asking {
   readonly kind: StoreKind;
   readonly statusUrl: string | null;
   readonly clock: Clock;
+  /** Waits for as long as it takes, until this aborts; null: for one lease. */
+  readonly standby?: AbortSignal | null;
 }
 
 /** The right to write a table. */
@@ -151,22 +154,26 @@ export class Lease {
    * @throws {LockstepError} `lease-held`, naming the holder, while another process has it
    */
   static async take(asking: Asking): Promise<Lease> {
-    const { kv, table, path, kind, clock } = asking;
+    const { kv, table, path, kind, clock, standby = null } = asking;
     const { leaseMs } = leaseTimes(kind);
     const began = clock.monotonic();
     let lock: TableLock | null = null;
     let seen: string | null = null;
-    let isAlive = false;
+    let changedAt = began;
     try {
       for (let isFirst = true;; isFirst = false) {
         const attempt: TableLock | "held" | "unavailable" = lock ??
           await TableLock.take(path, table);
         if (attempt instanceof TableLock) lock = attempt;
         const { entry, sign } = await look(kv, table);
-        if (seen !== null && sign !== seen) isAlive = true;
+        const now = clock.monotonic();
+        if (seen !== null && sign !== seen) changedAt = now;
         seen = sign;
-        const isOver = clock.monotonic() - began >= leaseMs;
-        const isDead = (lock !== null && entry.value?.locked === true) || (isOver && !isAlive);
+        const isOver = now - began >= leaseMs;
+        // Who waits for one lease only takes over who gave no sign in all of it.
+        const isWatched = standby !== null || changedAt === began;
+        const isSilent = isWatched && now - changedAt >= leaseMs;
+        const isDead = (lock !== null && entry.value?.locked === true) || isSilent;
         if (attempt !== "held" && (entry.value === null || isDead)) {
           const lease = await Lease.#set(asking, entry, lock);
           if (lease !== null) return lease;
@@ -174,14 +181,15 @@ export class Lease {
           continue;
         }
         const refusal = held(table, path, entry.value);
-        if (isOver) throw refusal;
+        if (isOver && standby === null) throw refusal;
         if (isFirst) {
-          log.info("{message}; waiting up to {seconds} s for its end", {
-            message: refusal.message,
-            seconds: leaseMs / 1000,
-          });
+          const { message } = refusal;
+          if (standby === null) {
+            const seconds = leaseMs / 1000;
+            log.info("{message}; waiting up to {seconds} s for its end", { message, seconds });
+          } else log.info("{message}; standing by", { message });
         }
-        await clock.sleep(LOOK_MS);
+        await clock.sleep(kind === "remote" ? LOOK_REMOTE_MS : LOOK_MS, standby ?? undefined);
       }
     } catch (error) {
       lock?.[Symbol.dispose]();

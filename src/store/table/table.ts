@@ -46,6 +46,8 @@ import type { SeenSet } from "./seen_set.ts";
 export interface TableOptions extends Admission {
   readonly shape: RecordShape;
   readonly statusUrl: string | null;
+  /** Wait for the table for as long as it takes, until this aborts; default: for one lease. */
+  readonly standby?: AbortSignal | null;
   /** What bounds changes that nobody has approved; by default nothing does. */
   readonly guard?: GuardLimits;
   /** Keep a change index; without, one that is there is removed. */
@@ -138,7 +140,8 @@ export class Table {
       admitted(before.value, options, store.path);
       const { statusUrl, clock } = options;
       const { path, kind } = store;
-      const held = await Lease.take({ kv, table: name, path, kind, statusUrl, clock });
+      const { standby = null } = options;
+      const held = await Lease.take({ kv, table: name, path, kind, statusUrl, clock, standby });
       lease = held;
       // Other processes may be setting up other tables of the file.
       return await retryWhileLocked(() => Table.#openHeld(store, options, held));

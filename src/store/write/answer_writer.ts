@@ -372,6 +372,8 @@ export class AnswerWriter {
     const traits = { isFollowed, isOrdered: window.ascending };
     // Before the first of them is written: what a crash leaves of the window is compared later.
     table.become(aboutToWrite(table.meta, window.maxOrder, order.least, order.isPrefix));
+    // In a remote store only a window's end is signed: what lies above `high` isn't compared.
+    if (!table.committer.isOrdered && !isFollowed) await table.save();
     this.#classifier.begin(window);
     const commit = new WindowCommit(table, observer, this.#options.tombstoneTtlMs, isFollowed);
     for (const reject of window.rejects) {

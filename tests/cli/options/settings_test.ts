@@ -130,6 +130,7 @@ Deno.test("the library gets the options under its own names", () => {
     attempts: 7,
     feed: true,
     feedPublic: false,
+    standby: false,
     strict: true,
     tombstoneTtlMs: 86_400_000,
     shrinkLimit: 0.1,

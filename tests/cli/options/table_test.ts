@@ -30,6 +30,7 @@ const CASES: Record<Key, Case> = {
   certKey: ["/a", "/a", "", /give a path/],
   kv: ["/a", "/a", "https://", /no address/],
   kvTokenFile: ["/a", "/a", "", /give a path/],
+  standby: ["1", true, "maybe", /1 nor 0/],
   resync: ["1", true, "maybe", /1 nor 0/],
   adopt: ["yes", true, "maybe", /1 nor 0/],
   strict: ["on", true, "maybe", /1 nor 0/],

@@ -85,6 +85,43 @@ Deno.test("a holder whose lock is free is dead: it is taken over at once", async
   await lease.release();
 });
 
+Deno.test("who stands by waits for as long as the beat changes, and takes over one lease after the last", async () => {
+  await using store = await TempStore.create();
+  const kv = await store.open();
+  const clock = new HandClock();
+  const holder = await hold(kv);
+  const over = new AbortController();
+  let outcome: Lease | null = null;
+  const taking = Lease.take({
+    ...{ kv, table: "servers", path: ":memory:", kind: "file" as const, statusUrl: null, clock },
+    standby: over.signal,
+  });
+  taking.then((lease) => outcome = lease, () => {});
+  const lastBeat = 5 * LEASE_MS;
+  let waited = 0;
+  for (; outcome === null && waited < 10 * LEASE_MS; waited += 1000) {
+    if (waited <= lastBeat && waited % 5000 === 0) await beat(kv, holder);
+    await step(clock, taking);
+  }
+  assert.ok(waited >= lastBeat + LEASE_MS && waited <= lastBeat + LEASE_MS + 3000, `${waited}`);
+  await (await taking).release();
+});
+
+Deno.test("who stands by stops when told", async () => {
+  await using store = await TempStore.create();
+  const kv = await store.open();
+  await hold(kv);
+  const clock = new HandClock();
+  const over = new AbortController();
+  const taking = Lease.take({
+    ...{ kv, table: "servers", path: ":memory:", kind: "file" as const, statusUrl: null, clock },
+    standby: over.signal,
+  });
+  await clock.whenSleeping();
+  over.abort();
+  await assert.rejects(taking);
+});
+
 Deno.test("a holder that has no lock is watched: whose beat changes lives, whose doesn't is dead", async () => {
   for (const locks of ["none", "ours alone"]) {
     for (const isAlive of [true, false]) {
