@@ -155,8 +155,13 @@ export class PublicFeed {
   #headers(age: string, edition: string, head: Order | "" | null): Record<string, string> {
     const { ageMs } = this.#table.feedState();
     const generation = this.#table.index?.generation ?? "";
+    // nginx keeps nothing of what it isn't to gather.
+    const { "x-accel-buffering": _, ...headers } = headersOf(
+      { head, generation, ageMs },
+      this.#table,
+    );
     return {
-      ...headersOf({ head, generation, ageMs }, this.#table),
+      ...headers,
       "cache-control": `${this.#scope}, ${age}`,
       "lockstep-edition": edition,
     };

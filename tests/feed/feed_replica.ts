@@ -19,6 +19,8 @@ export interface FeedReplica extends AsyncDisposable {
   /** What the next one replicates from. */
   readonly url: string;
   readonly port: number;
+  /** Path and query of each request so far. */
+  readonly requests: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -45,6 +47,8 @@ export function serveFeed(
   });
   feeds.mount(app);
   const abort = new AbortController();
+  /** Path and query of each. */
+  const requests: string[] = [];
   /** Answers that broke by themselves. */
   const broken: unknown[] = [];
   const server = Deno.serve({
@@ -56,9 +60,13 @@ export function serveFeed(
       if (!(error instanceof StreamCutError)) broken.push(error);
       return new Response(null, { status: 500 });
     },
-  }, (request) => app.fetch(request));
+  }, (request) => {
+    requests.push(request.url.slice(request.url.indexOf("/feed/")));
+    return app.fetch(request);
+  });
   return {
     feeds,
+    requests,
     app,
     port: server.addr.port,
     async stop() {
@@ -84,6 +92,7 @@ export async function startFeed(url: string, options: FeedReplicaOptions): Promi
     replica,
     feeds: server.feeds,
     port: server.port,
+    requests: server.requests,
     url: `http://127.0.0.1:${server.port}/feed/${replica.status.table}`,
     stop,
     [Symbol.asyncDispose]: stop,

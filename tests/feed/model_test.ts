@@ -71,7 +71,9 @@ const OVERLAP = 1_000_000;
 
 /** Follows a feed with nothing but fetch: from a cursor, to the end of the backlog. */
 async function readFeed(url: string, since: string): Promise<JsonObject[] | number> {
-  const answer = await fetch(`${url}/${since}?finite=1`);
+  // A connection of the server that was cut may be taken once more.
+  const answer = await fetch(`${url}/${since}?finite=1`).catch(() => null);
+  if (answer === null) return 503;
   const text = await answer.text();
   if (!answer.ok) return answer.status;
   return text.split("\n").filter((line) => line !== "").map((line) =>
