@@ -107,7 +107,8 @@ put() {
 }
 
 take_away() {
-  [ -e "$1" ] || return 0
+  # A link whose target is gone is there as well.
+  [ -e "$1" ] || [ -L "$1" ] || return 0
   rm -rf "$1"
   say "removed    $1"
 }
@@ -121,26 +122,36 @@ if [ -n "$uninstall" ]; then
   if [ -n "$purge" ]; then
     may "the settings and every replicated row below $root/var/lib/$name would be removed" || exit 1
   fi
-  for unit in "$units/$name.service" "$units/$name@.service"; do
-    [ -e "$unit" ] || continue
-    case $unit in
-      *@.service) systemd stop "$name@*.service" || : ;;
-      *) systemd disable --now "$name.service" || : ;;
-    esac
-    take_away "$unit"
+  changed=$name-changed
+  for unit in "$name.timer" "$changed.path" "$changed.service" "$name.service"; do
+    [ -e "$units/$unit" ] || continue
+    systemd disable --now "$unit" 2>/dev/null || :
+    take_away "$units/$unit"
   done
+  for unit in "$name@.timer" "$name@.service"; do
+    [ -e "$units/$unit" ] || continue
+    systemd stop "$name@*.${unit##*.}" || :
+    take_away "$units/$unit"
+  done
+  # Links of units that were enabled, instances among them, and what systemd remembers of failures.
+  for link in "$units"/*.wants/"$name.service" "$units"/*.wants/"$name.timer" \
+    "$units"/*.wants/"$changed.path" "$units"/*.wants/"$name@"*; do take_away "$link"; done
   systemd daemon-reload
+  systemd reset-failed "$name*" 2>/dev/null || :
   take_away "$bin"
-  for folder in "$root/var/cache/private/$name" "$root/var/cache/$name"; do take_away "$folder"; done
+  for folder in "$root/var/cache/private/$name" "$root/var/cache/$name" \
+    "$root/var/cache/private/$name@"* "$root/var/cache/$name@"*; do take_away "$folder"; done
   if [ -n "$purge" ]; then
-    for folder in "$settings" "$root/var/lib/private/$name" "$root/var/lib/$name"; do
-      rm -f "$folder" 2>/dev/null || :
-      take_away "$folder"
-    done
+    for folder in "$settings" "$root/var/lib/private/$name" "$root/var/lib/$name" \
+      "$root/var/lib/private/$name@"* "$root/var/lib/$name@"*; do take_away "$folder"; done
+    if [ -z "$root" ] && id "$name" >/dev/null 2>&1; then
+      userdel "$name" 2>/dev/null && say "removed    the user $name" || :
+    fi
   else
-    for kept in "$settings" "$root/var/lib/$name"; do
+    for kept in "$settings" "$root/var/lib/$name" "$root/var/lib/$name@"*; do
       [ ! -e "$kept" ] || say "kept       $kept"
     done
+    [ -n "$root" ] || ! id "$name" >/dev/null 2>&1 || say "kept       the user $name"
   fi
   exit 0
 fi
@@ -160,6 +171,9 @@ cat >"$work/env" <<'END'
 # unit has on its command line wins. Secrets belong here: only root may read this file.
 #LOCKSTEP_URL=https://user:password@origin.example/servers
 END
+# Secrets that were given here are in neither unit nor file: their lines wait for them.
+sed -n '1,/^\[Unit\]/s/^#   \(LOCKSTEP_[A-Z_]*=.*\)/#\1/p' "$work/service" >"$work/secrets"
+cat "$work/secrets" >>"$work/env"
 
 put "$executable" "$bin" 755
 if [ -n "$template" ]; then
@@ -170,6 +184,13 @@ else
   env=$settings/$name.env
 fi
 put "$work/service" "$units/$unit" 644
+for mark in path changed; do
+  sed -n "s/^#$mark| \{0,1\}//p" "$work/service" >"$work/$mark"
+done
+if [ -s "$work/path" ]; then
+  put "$work/path" "$units/$name-changed.path" 644
+  put "$work/changed" "$units/$name-changed.service" 644
+fi
 mkdir -p "$settings"
 if [ -e "$env" ]; then
   # It holds somebody's secrets: never overwritten.
@@ -177,10 +198,47 @@ if [ -e "$env" ]; then
 else
   put "$work/env" "$env" 600
 fi
+
+# A unit that writes outside of its own folders has a fixed user, whose group may write there.
+if [ -z "$root" ] && grep -q "^User=$name$" "$work/service"; then
+  if ! id "$name" >/dev/null 2>&1; then
+    useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "$name"
+    say "made       the user $name"
+  fi
+  sed -n "s/^#   chgrp $name //p" "$work/service" | while read -r folder; do
+    mkdir -p "$folder"
+    chgrp "$name" "$folder"
+    chmod g+rwx "$folder"
+    say "opened     $folder to the group $name: the service replaces files there"
+  done
+fi
 systemd daemon-reload
 
 if [ -n "$template" ]; then
+  # Until 0.1.0 the instances' folders were inside the plain unit's.
+  for old in "$root/var/lib/private/$name"/*/replica.kv; do
+    [ -e "$old" ] || continue
+    instance=$(basename "$(dirname "$old")")
+    say "Note: while $name@$instance is stopped, its rows move to their new place by:"
+    say "  mv $root/var/lib/private/$name/$instance $root/var/lib/private/$name@$instance"
+  done
   say "Next: write /etc/$name/NAME.env (mode 600), then: systemctl enable --now $name@NAME"
+  exit 0
+fi
+if [ -s "$work/secrets" ]; then
+  say "Left out   what holds a secret; put it into /etc/$name/$name.env:"
+  sed 's/^#/             /' "$work/secrets"
+fi
+start="systemctl enable --now $name"
+[ ! -s "$work/path" ] || start="$start $name-changed.path"
+if grep -q '^#|' "$work/service"; then
+  sed -n 's/^#| \{0,1\}//p' "$work/service" >"$work/timer"
+  put "$work/timer" "$units/$name.timer" 644
+  systemd daemon-reload
+  start="systemctl enable --now $name.timer"
+fi
+if grep -q '^EnvironmentFile=-' "$work/service"; then
+  say "Next: $start"
 else
-  say "Next: edit /etc/$name/$name.env, then: systemctl enable --now $name"
+  say "Next: edit /etc/$name/$name.env, then: $start"
 fi

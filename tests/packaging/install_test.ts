@@ -127,6 +127,73 @@ testUnless(noHost, "uninstalling keeps settings and data, purging removes them",
   }
 });
 
+testUnless(
+  noHost,
+  "uninstalling leaves no link behind: of folders, of instances, of path units",
+  async () => {
+    const { host, root, install } = await setUp();
+    await using _host = host;
+    await install();
+    await install("--template");
+    const units = `${root}/etc/systemd/system`;
+    const left = [
+      // Links whose target systemd has removed.
+      `${root}/var/cache/lockstep-replicate`,
+      `${root}/var/cache/lockstep-replicate@a`,
+      `${units}/multi-user.target.wants/lockstep-replicate@a.service`,
+      `${units}/multi-user.target.wants/lockstep-replicate-changed.path`,
+      `${units}/timers.target.wants/lockstep-replicate.timer`,
+    ];
+    for (const path of left) {
+      await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+      await Deno.symlink("private/gone", path);
+    }
+    for (const unit of ["lockstep-replicate.timer", "lockstep-replicate-changed.path"]) {
+      await Deno.writeTextFile(`${units}/${unit}`, "");
+      left.push(`${units}/${unit}`);
+    }
+    assert.equal((await install("--uninstall")).code, 0);
+    for (const path of left) assert.ok(!exists(path), path);
+    assert.deepEqual([...Deno.readDirSync(units)].filter(({ isFile }) => isFile), []);
+  },
+);
+
+testUnless(
+  noHost,
+  "what the options need is installed with them, and what comes next is said, and no more",
+  async () => {
+    const { host, root, install } = await setUp();
+    await using _host = host;
+    const unit = (lines: string) =>
+      Deno.writeTextFile(`${host.folder}/program`, `#!/bin/sh\ncat <<'END'\n${lines}\nEND\n`, {
+        mode: 0o755,
+      });
+    await unit(
+      "#   LOCKSTEP_URL=https://…@origin/servers\n[Unit]\nEnvironmentFile=/etc/x\n" +
+        "#path| [Path]\n#path| PathChanged=/etc/haproxy/a.json\n#changed| [Service]",
+    );
+    const said = await install();
+    assert.deepEqual([said.code, said.stderr], [0, ""]);
+    const units = `${root}/etc/systemd/system`;
+    assert.equal(
+      read(`${units}/lockstep-replicate-changed.path`),
+      "[Path]\nPathChanged=/etc/haproxy/a.json\n",
+    );
+    assert.equal(read(`${units}/lockstep-replicate-changed.service`), "[Service]\n");
+    const env = `${root}/etc/lockstep-replicate/lockstep-replicate.env`;
+    assert.match(read(env), /^#LOCKSTEP_URL=https:\/\/…@origin\/servers$/m);
+    assert.match(said.stdout, /^Left out .*\n +LOCKSTEP_URL=/m);
+    assert.match(
+      said.stdout,
+      /^Next: edit .* lockstep-replicate lockstep-replicate-changed\.path$/m,
+    );
+    await unit("[Unit]\nEnvironmentFile=-/etc/x");
+    const plain = await install("--yes");
+    assert.match(plain.stdout, /^Next: systemctl enable --now lockstep-replicate$/m);
+    assert.doesNotMatch(plain.stdout, /Left out/);
+  },
+);
+
 testUnless(noHost, "wrong usage changes nothing and says what is accepted", async () => {
   const { host, root, install } = await setUp();
   await using _host = host;

@@ -10,6 +10,7 @@
 import { parseAddress } from "../../http/address.ts";
 import { printable } from "../../base/log.ts";
 import type { TypedOption } from "../options/typed_options.ts";
+import { rootCommand } from "./root_command.ts";
 import { secretNotes } from "./unit_secrets.ts";
 import { escapePercent, quoteArgument, quotePath } from "./unit_quote.ts";
 
@@ -66,7 +67,8 @@ export function unitText(given: readonly TypedOption[], options: UnitOptions = {
   const template = options.template ?? false;
   const instance = template ? "%i" : "lockstep-replicate";
   const environmentFile = `/etc/lockstep-replicate/${instance}.env`;
-  const { kept, notes } = secretNotes(given, environmentFile);
+  const { kept: open, notes } = secretNotes(given, environmentFile);
+  const { kept, units } = rootCommand(open, template);
   const needs = needsOf(kept, options);
   // What has no URL on its command line can't start without the file.
   const hasUrl = kept.some(({ name }) => name === "url");
@@ -97,6 +99,7 @@ export function unitText(given: readonly TypedOption[], options: UnitOptions = {
     "",
     ...sandbox(needs),
     ...(needs.once ? timer(template) : ["", "[Install]", "WantedBy=multi-user.target"]),
+    ...units,
     "",
   ].join("\n");
 }
@@ -166,7 +169,11 @@ function folders(needs: Needs): string[] {
   const own = needs.writable.length === 0 ? ["DynamicUser=yes"] : [
     "# It writes outside of /var/lib, so its user must be one that stays. Once, as root:",
     "#   useradd --system --shell /usr/sbin/nologin lockstep-replicate",
-    ...needs.writable.map((path) => `#   chown lockstep-replicate ${printable(path)}`),
+    "# It replaces files in these folders, so it may write to them:",
+    ...needs.writable.flatMap((path) => [
+      `#   chgrp lockstep-replicate ${printable(path)}`,
+      `#   chmod g+rwx ${printable(path)}`,
+    ]),
     "User=lockstep-replicate",
   ];
   return [
@@ -175,7 +182,7 @@ function folders(needs: Needs): string[] {
     "StateDirectoryMode=0700",
     `WorkingDirectory=%S/${needs.stateDirectory}`,
     "# A self-extracting executable unpacks itself here.",
-    "CacheDirectory=lockstep-replicate",
+    `CacheDirectory=${needs.stateDirectory}`,
     "CacheDirectoryMode=0700",
     ...(needs.runtimeDirectory === null
       ? []
@@ -225,7 +232,8 @@ function needsOf(given: readonly TypedOption[], options: UnitOptions): Needs {
     words: [],
     credentials: [],
     writable: [],
-    stateDirectory: options.template ? "lockstep-replicate/%i" : "lockstep-replicate",
+    // Beside the plain unit's folder, not in it: that is a link, and belongs to another user.
+    stateDirectory: options.template ? "lockstep-replicate@%i" : "lockstep-replicate",
     runtimeDirectory: null,
     lowPort: false,
     once: false,

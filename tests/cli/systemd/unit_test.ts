@@ -145,9 +145,67 @@ testUnless(missing("sed"), "--once says how to get the timer out of its comments
 Deno.test("the template has an environment file and a state folder for each instance", () => {
   const unit = unitText([], { template: true });
   assert.match(unit, /^EnvironmentFile=\/etc\/lockstep-replicate\/%i.env$/m);
-  assert.match(unit, /^StateDirectory=lockstep-replicate\/%i$/m);
-  assert.ok(execStart(unit).includes("%S/lockstep-replicate/%i/replica.kv"));
+  assert.match(unit, /^StateDirectory=lockstep-replicate@%i$/m);
+  assert.ok(execStart(unit).includes("%S/lockstep-replicate@%i/replica.kv"));
 });
+
+Deno.test("no folder of the template's lies in one of the plain unit's, so that both run on one host", () => {
+  const folders = (template: boolean) =>
+    [
+      ...unitText(given("--url http://h/a"), { template }).matchAll(
+        /^(?:State|Cache|Runtime)Directory=(.*)$/gm,
+      ),
+    ].map(([, folder]) => folder ?? "");
+  for (const folder of folders(true)) {
+    assert.ok(!folders(false).some((other) => `${folder}/`.startsWith(`${other}/`)), folder);
+  }
+});
+
+const RELOAD: readonly TypedOption[] = [
+  { name: "url", value: "http://origin/backends" },
+  { name: "write", value: "/etc/haproxy/back ends.json" },
+  { name: "on-change", value: "systemctl reload haproxy" },
+];
+
+/** A companion unit out of the comments. */
+const companion = (unit: string, mark: string) =>
+  [...unit.matchAll(new RegExp(`^#${mark}\\| ?(.*)$`, "gm"))].map(([, line]) => `${line}\n`).join(
+    "",
+  );
+
+Deno.test("a command that only root may run is started as root by a path unit that watches the file", () => {
+  const unit = unitText(RELOAD);
+  assert.doesNotMatch(execStart(unit).join(" "), /on-change|systemctl/);
+  assert.match(companion(unit, "path"), /^PathChanged=\/etc\/haproxy\/back ends\.json$/m);
+  assert.match(companion(unit, "changed"), /systemctl reload haproxy/);
+  const own = unitText(given("--url http://h/a --write /srv/a.json --on-change ./tell"));
+  assert.ok(execStart(own).includes("--on-change"));
+  assert.equal(companion(own, "path"), "");
+  const fileless = unitText(RELOAD.filter(({ name }) => name !== "write"));
+  assert.ok(execStart(fileless).includes("--on-change"));
+  assert.match(fileless, /^# --write \/a\/file in the options/m);
+});
+
+testUnless(
+  missing("sh", "stat"),
+  "a change while the command runs has it run once more",
+  async () => {
+    await using folder = await TempFolder.create();
+    const [file, runs] = [folder.file("it's here"), folder.file("runs")];
+    await Deno.writeTextFile(file, "1");
+    // The first run replaces the file itself, as a change at that moment would.
+    const command = `systemctl() { echo run >> "$RUNS"; [ -e "$RUNS.2" ] || { touch "$RUNS.2"; ` +
+      `rm "$1"; touch "$1"; }; }; systemctl "${file}"`;
+    const unit = companion(
+      unitText([{ name: "write", value: file }, { name: "on-change", value: "systemctl X" }]),
+      "changed",
+    );
+    const text = execStart(unit).at(-1)?.replace("systemctl X", command) ?? "";
+    const { code } = await runTool("sh", ["-c", text], { env: { RUNS: runs } });
+    assert.equal(code, 0);
+    assert.equal(await Deno.readTextFile(runs), "run\nrun\n");
+  },
+);
 
 const CASES: readonly (readonly [string, string, boolean])[] = [
   ["the plain unit", "--url http://origin/servers", false],
@@ -179,6 +237,21 @@ for (const [what, line, template] of CASES) {
     }
   });
 }
+
+testUnless(
+  missing("systemd-analyze"),
+  "systemd accepts the path unit and what it starts",
+  async () => {
+    await using folder = await TempFolder.create();
+    const name = "lockstep-replicate-changed";
+    const unit = unitText(RELOAD);
+    await Deno.writeTextFile(folder.file(`${name}.service`), companion(unit, "changed"));
+    await Deno.writeTextFile(folder.file(`${name}.path`), companion(unit, "path"));
+    const verified = await analyze("verify", folder.file(`${name}.path`));
+    const ours = verified.text.split("\n").filter((said) => said.includes("lockstep"));
+    assert.deepEqual([ours, verified.code], [[], 0]);
+  },
+);
 
 Deno.test("the unit allows for thousands of connections", () => {
   assert.match(unitText(given("--url http://origin/servers")), /^LimitNOFILE=65536$/m);
