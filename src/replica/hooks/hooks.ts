@@ -50,6 +50,8 @@ export interface HookHost {
   readonly reader: TableReader;
   readonly clock: Clock;
   readonly shape: SqliteShape;
+  /** Whether rows may have been stored, before this process, that `changes` doesn't count. */
+  readonly isUncounted: boolean;
   /** The cursor that readers see, and the count of changes. */
   position(): { cursor: string | null; changes: number };
   /** Rows ever changed, as of the commits that {@linkcode Hooks.note} was told. */
@@ -96,6 +98,7 @@ export class Hooks {
     this.#keys = command === null ? null : new ChangedKeys();
     this.#file = file === null ? null : new WrittenFile(file, {
       ...{ reader: host.reader, clock: host.clock, shape: host.shape },
+      isUncounted: host.isUncounted,
       position: () => host.position(),
       check: (candidate, signal) => this.#check(check, candidate, signal),
     });
@@ -189,15 +192,15 @@ export class Hooks {
 
   async #load(consumer: Consumer): Promise<void> {
     const mark = await this.#host.hookMark(consumer.name);
-    const isSame = mark?.target === markedTarget(consumer);
+    const isSame = !this.#host.isUncounted && mark?.target === markedTarget(consumer);
     if (consumer.name === "on-change") {
       // An empty table is nothing to tell.
-      consumer.told = isSame ? mark.changes : 0;
+      consumer.told = isSame ? mark.changes : this.#host.isUncounted ? null : 0;
       if (this.#isDue(consumer)) this.#keys?.addAll();
     } else {
       consumer.told = await this.#file?.isThere() && isSame ? mark.changes : null;
     }
-    if (isSame) consumer.lastSuccess = mark.time;
+    if (isSame) consumer.lastSuccess = mark?.time ?? null;
   }
 
   #isDue(consumer: Consumer): boolean {

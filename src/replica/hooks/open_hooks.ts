@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatOrder } from "../../protocol/cursor.ts";
+import { compareOrder, formatOrder, type Order } from "../../protocol/cursor.ts";
 import type { TableReader } from "../../store/read/table_reader.ts";
 import { hookMark, saveHookMark } from "../../store/table/hook_marks.ts";
 import type { Table } from "../../store/table/table.ts";
@@ -23,6 +23,8 @@ export async function openHooks(
     reader,
     clock,
     shape: { table: name, key: table.shape.key, orderBy: table.shape.orderBy },
+    // Rows above the cursor may have been stored and not counted, when the last process died.
+    isUncounted: isAbove(table.meta.high, table.cursor),
     position: () => ({
       cursor: table.cursor === null ? null : formatOrder(table.cursor),
       changes: table.changes,
@@ -33,4 +35,9 @@ export async function openHooks(
     hookMark: (hook) => hookMark(table, hook),
     saveHookMark: (hook, mark) => saveHookMark(table, hook, mark),
   }, hooks);
+}
+
+/** Whether an order lies above a cursor. */
+function isAbove(high: Order | null, cursor: Order | null): boolean {
+  return high !== null && (cursor === null || compareOrder(high, cursor) > 0);
 }

@@ -28,6 +28,8 @@ export interface FileSource {
   readonly clock: Clock;
   /** The table's name, its key fields and order. */
   readonly shape: SqliteShape;
+  /** Whether rows may have been stored, before this process, that the count of changes leaves out. */
+  readonly isUncounted: boolean;
   /** The table's cursor, and its count of changes. */
   readonly position: () => { cursor: string | null; changes: number };
   /** Looks at a candidate; throws what is wrong with it. */
@@ -96,7 +98,8 @@ export class WrittenFile {
       const database = this.#database ??= await openDatabase(this.path, this.#source.shape);
       // What is read from now on is no older than this.
       const position = this.#source.position();
-      const isBehind = isNew && database.changes() !== position.changes;
+      const isBehind = isNew &&
+        (this.#source.isUncounted || database.changes() !== position.changes);
       if (isNew && !isBehind) return;
       const keys = isBehind ? null : taken.keys;
       await database.write(this.#source.reader, { keys, ...position }, signal);

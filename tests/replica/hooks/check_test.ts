@@ -63,6 +63,7 @@ Deno.test("a file that is written whole pauses for as long as it cost, ten minut
     reader: new TableReader(kv, "servers"),
     clock,
     shape: { table: "servers", key: ["id"], orderBy: "updated_at" },
+    isUncounted: false,
     position: () => ({ cursor: null, changes: 1 }),
     check: () => Promise.resolve(),
   });
