@@ -46,6 +46,13 @@ interface AskedPass {
   readonly from: string;
 }
 
+/** Before every order with a fraction, and after 0: a microsecond, where orders are seconds. */
+const LEAST_FRACTION = 0.000001;
+
+function isWhole(order: Order): boolean {
+  return typeof order === "bigint" || Number.isInteger(order);
+}
+
 export class Loop implements Disposable {
   readonly #parts: TableParts;
   readonly #backoff: Backoff;
@@ -307,7 +314,12 @@ export class Loop implements Disposable {
     // Asked from 0, the origin would leave out the deletions that have come since.
     const { floor } = meta;
     if (since === 0) {
-      return floor !== null && compareOrder(floor, 1) < 0 ? orders.askText(floor) : "1";
+      const least = [cursor, floor].every((order) => order === null || isWhole(order))
+        ? 1
+        : LEAST_FRACTION;
+      return floor !== null && compareOrder(floor, least) < 0
+        ? orders.askText(floor)
+        : formatOrder(least);
     }
     return typeof since === "number" ? roundedDown(since) : formatOrder(since);
   }

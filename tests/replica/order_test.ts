@@ -181,6 +181,17 @@ Deno.test("an overlap that reaches below the first order doesn't ask from 0, whe
   await assertTable(await store.open(), origin.table.liveRows());
 });
 
+Deno.test("of orders with a fraction an overlap that reaches the beginning leaves no late row out", async () => {
+  await using origin = startTestOrigin({ finite: true });
+  origin.table.putAs({ id: 1, updated_at: 0.995, deleted_at: null });
+  await using store = await TempStore.create();
+  const options = { kv: store.path, overlap: "1000" };
+  await replicateOnce(origin.url, options);
+  origin.table.putAs({ id: 2, updated_at: 0.994, deleted_at: null });
+  await replicateOnce(origin.url, options);
+  await assertTable(await store.open(), origin.table.liveRows());
+});
+
 Deno.test("in a live stream rows become visible in the origin's order", async () => {
   await using origin = startTestOrigin({ rows: [{ id: 0 }] });
   await using store = await TempStore.create();
