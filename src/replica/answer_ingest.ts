@@ -45,8 +45,9 @@ const OPEN_MS = 5_000;
 /** Counting the rows holds the next request of a table that polls up for so long at most. */
 const COUNT_MS = 200;
 
-/** The most times as long as usual that a silence has to last before it is believed. */
-const MOST_PATIENCE = 16;
+/** How many times as long a silence has to last, for each that was not believed; and at most. */
+const PATIENCE = 3;
+const MOST_PATIENCE = 27;
 
 /** Of an answer that is the whole table: it has reached whatever head there is. */
 const NOTHING_BEHIND = { newest: null, least: null, head: "above" } as const;
@@ -250,7 +251,7 @@ export class AnswerIngest {
       const verdict = judge(
         this.reading.open(this.#blockedAt),
         now,
-        Math.min(MOST_PATIENCE, 2 ** guesses),
+        Math.min(MOST_PATIENCE, PATIENCE ** guesses),
       );
       if (!isHeadKnown || !journal.isLive || verdict !== "head") await this.#follow(verdict, url);
       isHeadKnown ||= verdict === "head";
