@@ -255,7 +255,9 @@ export class Resync {
       return;
     }
     const chain = this.#chain;
-    if (resync?.phase !== "reading" || chain === null || chain.isBroken) return;
+    const isAwaited = resync?.phase === "reading" ||
+      (resync?.phase === "held" && resync.why === "unproven" && proof === "whole");
+    if (!isAwaited || chain === null || chain.isBroken) return;
     await sink.paused(() => this.#judge(chain, proof === "whole", isLinked));
   }
 
@@ -279,7 +281,8 @@ export class Resync {
     const mark = nextResync(before, { is: "ended", chain: whole, limits });
     await table.save(resyncSized(table.meta, mark, missing.of));
     if (mark?.phase === "held") {
-      this.#drop();
+      // Its end may still be proved.
+      if (mark.why !== "unproven") this.#drop();
       this.#forgetFirst();
       log.warn("{table}: the sweep is held: {why}; {hint}", {
         table: table.name,

@@ -20,6 +20,7 @@
  *   replica, or a restored backup, doesn't have: they go only when a second chain lacks them too. So
  *   do rows that may have moved between pages by offset, which a link leads from one to the next.
  * - After the third cut the rest is compared from the cursor on, and nothing is removed.
+ * - A chain whose end wasn't proved goes on while its sweep is held, and is judged anew by a proof.
  * - An approval lets so many rows go as it was asked about, by what the origin says then: what it
  *   has sent since the sweep was held counts.
  * - A request starts everything over, whatever the state.
@@ -28,7 +29,13 @@
  */
 
 import type { Order } from "../protocol/cursor.ts";
-import type { HoldReason, ResyncMark, ResyncWanted } from "../store/kv/stored_values.ts";
+import type {
+  HoldReason,
+  ResyncHeld,
+  ResyncMark,
+  ResyncReading,
+  ResyncWanted,
+} from "../store/kv/stored_values.ts";
 
 /** Chains that may be cut; after the last of them the rest is compared in parts. */
 export const MOST_CUTS = 3;
@@ -98,6 +105,19 @@ function wanted(reason: string, more: Partial<ResyncWanted> = {}): ResyncWanted 
   return { phase: "wanted", reason, cuts: 0, chain: 1, allowed: null, ...more };
 }
 
+/** What becomes of a chain that has come to its end. */
+function judged(
+  { reason, began }: ResyncReading | ResyncHeld,
+  { chain, limits }: Extract<ResyncEvent, { readonly is: "ended" }>,
+  allowed: number | null,
+): ResyncMark {
+  const { greatest, missing: { certain, late, of } } = chain;
+  const why = holdReason(chain, limits, allowed);
+  return why === null
+    ? { phase: "removing", reason, began, wouldRemove: certain, of, late, greatest }
+    : { phase: "held", reason, began, why, wouldRemove: certain + late, of, greatest };
+}
+
 /** The state that follows; null for no resync. What can't happen in a state changes nothing. */
 export function nextResync(mark: ResyncMark | null, event: ResyncEvent): ResyncMark | null {
   if (event.is === "request") return wanted(event.reason);
@@ -115,17 +135,13 @@ export function nextResync(mark: ResyncMark | null, event: ResyncEvent): ResyncM
           ? wanted(reason, { cuts, chain, allowed })
           : { phase: "parts", reason, began };
       }
-      if (event.is !== "ended") return mark;
-      const { certain, late, of } = event.chain.missing;
-      const wouldRemove = certain + late;
-      const why = holdReason(event.chain, event.limits, allowed);
-      const { greatest } = event.chain;
-      if (why !== null) return { phase: "held", reason, began, why, wouldRemove, of, greatest };
-      return { phase: "removing", reason, began, wouldRemove: certain, of, late, greatest };
+      return event.is === "ended" ? judged(mark, event, allowed) : mark;
     }
     case "parts":
       return event.is === "ended" ? null : mark;
     case "held":
+      // The chain goes on where only its end wasn't proved.
+      if (event.is === "ended" && mark.why === "unproven") return judged(mark, event, null);
       return event.is === "approved" ? wanted(mark.reason, { allowed: mark.wouldRemove }) : mark;
     case "removing": {
       const { reason, began, wouldRemove, of, late, greatest } = mark;

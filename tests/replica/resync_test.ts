@@ -164,16 +164,14 @@ Deno.test("an endless answer that goes quiet is no proof: a resync removes nothi
   await replica.live();
   for (let id = 1; id <= 5; id++) origin.table.forget(id);
   replica.replica.requestResync("the test wants it");
-  await replica.until(
-    ({ live, sweep, connections }) => live && connections === 2 && sweep?.state === "reading",
-    "read again",
-  );
+  const { sweep } = await replica.until(({ state }) => state === "held", "held");
+  assert.deepEqual([sweep?.wouldRemove, sweep?.of], [5, 20]);
   assert.equal((await rowsIn(await store.open(), "servers")).size, 20);
-  origin.server.finishConnections();
-  await replica.until(({ connections }) => connections === 3, "asked whether there is more");
-  assert.equal((await rowsIn(await store.open(), "servers")).size, 20);
-  origin.server.finishConnections();
-  await replica.until(({ rows, sweep }) => rows === 15 && sweep === null, "swept at the clean end");
+  await replica.until(({ rows, sweep }) => {
+    // Of the first clean end it may not be known whether there is more.
+    origin.server.finishConnections();
+    return rows === 15 && sweep === null;
+  }, "swept at the clean end");
 });
 
 Deno.test("a row that is deleted at the origin during a resync doesn't come back", async () => {
@@ -182,7 +180,7 @@ Deno.test("a row that is deleted at the origin during a resync doesn't come back
   await using replica = await startReplica(origin.url, { kv: store.path });
   await replica.live();
   replica.replica.requestResync("the test wants it");
-  await replica.until(({ live, connections }) => live && connections === 2, "read again");
+  await replica.until(({ live, connections }) => live && connections >= 2, "read again");
   for (let id = 1; id <= 10; id++) origin.table.remove(id);
   await replica.until(({ rows }) => rows === 40, "forty rows");
   await replica.until(({ sweep }) => {
