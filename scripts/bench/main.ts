@@ -20,6 +20,7 @@ import { describeMachine } from "./machine.ts";
 import { markdown, type Section } from "./report.ts";
 import type { Scenario, Settings } from "./scenario.ts";
 import { catchUp } from "./scenarios/catch_up.ts";
+import { fanOut } from "./scenarios/fan_out.ts";
 import { feed } from "./scenarios/feed.ts";
 import { idle } from "./scenarios/idle.ts";
 import { longRun } from "./scenarios/long_run.ts";
@@ -35,6 +36,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   protection,
   steady: steadyState,
   feed,
+  "fan-out": fanOut,
   "start-up": startUp,
   idle,
   "long-run": longRun,

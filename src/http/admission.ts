@@ -74,9 +74,10 @@ export type Kind = "probe" | "request" | "stream";
 /** Answers that tell how it goes, and are asked for when it goes badly. */
 const PROBES = new Set(["/healthz", "/readyz", "/metrics", "/status"]);
 
-/** What a path is asked for. */
-export function kindOf(path: string): Kind {
-  return PROBES.has(path) ? "probe" : "request";
+/** What is asked for: a poll of the feed waits for news as a stream does. */
+export function kindOf({ pathname, searchParams }: Pick<URL, "pathname" | "searchParams">): Kind {
+  if (PROBES.has(pathname)) return "probe";
+  return pathname.startsWith("/feed/") && searchParams.has("wait") ? "stream" : "request";
 }
 
 /** A request under way. */

@@ -236,8 +236,8 @@ export class Listener {
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const { admission, clock, handle } = this.#options;
     const request = readRequest(message);
-    const path = request instanceof Response ? "" : new URL(request.url).pathname;
-    const place = admission.enter(kindOf(path), () => response.destroy());
+    const kind = request instanceof Response ? "request" : kindOf(new URL(request.url));
+    const place = admission.enter(kind, () => response.destroy());
     const { took } = place ?? { took: () => {} };
     try {
       const answer = this.#stop.signal.aborted

@@ -53,10 +53,12 @@ Deno.test("a full house of requests cuts the one that has been stalled for longe
 });
 
 Deno.test("what tells how it goes is no ordinary request", () => {
-  assert.deepEqual(["/healthz", "/metrics", "/tables/healthz/records"].map(kindOf), [
+  const paths = ["/healthz", "/metrics", "/tables/healthz/records", "/feed/a/0?wait=5&at=b"];
+  assert.deepEqual(paths.map((path) => kindOf(new URL(path, "http://localhost"))), [
     "probe",
     "probe",
     "request",
+    "stream",
   ]);
 });
 

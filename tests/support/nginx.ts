@@ -73,7 +73,7 @@ export class Nginx implements AsyncDisposable {
     await Deno.writeTextFile(
       `${folder}/nginx.conf`,
       `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
-       events { worker_connections 256; }
+       events { worker_connections 4096; }
        http {
          access_log ${folder}/access.log; ${temporary.join(" ")}
          ${http}
