@@ -43,46 +43,46 @@ export const COMMANDS = {
       about: "The key: one word for each key field.",
       many: true,
     }],
-    options: ["kv"],
+    options: ["kv", "kvTokenFile"],
   },
   list: {
     brief: "Print the rows of a table.",
     about: "Prints rows as NDJSON, sorted by key.",
     arguments: [TABLE],
-    options: ["limit", "after", "keysOnly", "kv"],
+    options: ["limit", "after", "keysOnly", "kv", "kvTokenFile"],
   },
   export: {
     brief: "Print a whole table.",
     about: "Prints every row as NDJSON, sorted by the order field.",
     arguments: [TABLE],
-    options: ["kv"],
+    options: ["kv", "kvTokenFile"],
   },
   status: {
     brief: "Say how the replica is doing.",
     about: "Asks the process that writes the store, or reads the store where none is running. " +
       "Exit status 0: every table is live; 1: one is not; 2: no replica is running.",
     arguments: [],
-    options: ["json", "kv", "status", "statusTokenFile"],
+    options: ["json", "kv", "kvTokenFile", "status", "statusTokenFile"],
   },
   quarantine: {
     brief: "Print the records that could not be stored.",
     about: "Prints the newest first, with the reason and the time.",
     arguments: [TABLE],
-    options: ["json", "clear", "kv"],
+    options: ["json", "clear", "kv", "kvTokenFile"],
   },
   history: {
     brief: "Print what changed a table in bulk.",
     about: "Prints resyncs, the rows they removed and the files that keep those, approvals and " +
       "whatever else changed the table as a whole, newest first.",
     arguments: [TABLE],
-    options: ["json", "kv"],
+    options: ["json", "kv", "kvTokenFile"],
   },
   digest: {
     brief: "Print a table's digest.",
     about: "Prints 64 hexadecimal digits that are the same for every copy of the same data, and " +
       "the cursor that they stand for; a running replica is asked for its own.",
     arguments: [TABLE],
-    options: ["json", "kv", "statusTokenFile"],
+    options: ["json", "kv", "kvTokenFile", "statusTokenFile"],
   },
   verify: {
     brief: "Compare a table with its origin, or with another copy.",
@@ -96,6 +96,7 @@ export const COMMANDS = {
       "rate",
       "json",
       "kv",
+      "kvTokenFile",
       "url",
       "header",
       "headerFile",
@@ -112,26 +113,26 @@ export const COMMANDS = {
     about: "Asks the running replica (or the next one) to read everything again, from where the " +
       "first fill began, and to remove the rows that the origin no longer has.",
     arguments: [TABLE],
-    options: ["kv"],
+    options: ["kv", "kvTokenFile"],
   },
   approve: {
     brief: "Let what is held go on.",
     about: "Approves the removal of rows, or the changes, that `--shrink-limit`, `--grow-limit`, " +
       "`--min-rows` or an empty answer has held back.",
     arguments: [TABLE],
-    options: ["kv"],
+    options: ["kv", "kvTokenFile"],
   },
   hold: {
     brief: "Stop committing to a table.",
     about: "Stops commits, until `release`; reads go on. It outlives restarts.",
     arguments: [TABLE],
-    options: ["kv"],
+    options: ["kv", "kvTokenFile"],
   },
   release: {
     brief: "Go on after hold.",
     about: "Lets a table that is on hold go on.",
     arguments: [TABLE],
-    options: ["kv"],
+    options: ["kv", "kvTokenFile"],
   },
   doctor: {
     brief: "Examine an origin, and print the command that copies it.",
