@@ -120,7 +120,10 @@ for (const [name, text] of Object.entries(SHAPES)) {
     const body = `{"id":1,"updated_at":5}\n{"id":2,"updated_at":6,"x":${text()}}\n` +
       `{"id":3,"updated_at":7}\n`;
     const answer = records(gzipSync(body), { "content-encoding": "gzip" });
-    await using origin = await MisbehavingOrigin.start(answer);
+    await using origin = await MisbehavingOrigin.start(
+      answer,
+      records(`{"id":3,"updated_at":7}\n`),
+    );
     await using store = await TempStore.create();
     await using child = await Child.start(`${origin.url}/items`, store.path);
     assert.ok(await child.settled(2) < 250);
