@@ -40,6 +40,9 @@ function headOf({ head }: Answer, type: OrderType | null): Order | null {
 /** Answers in a row that are asked for at once, each of them long, after which a table is behind. */
 const BEHIND_ANSWERS = 3;
 
+/** An answer of fewer records is asked behind slowly, where such ones go on: no page is so small. */
+const SMALL_ANSWER_ROWS = 10;
+
 /** A pass, and the text by which the next request of it asks. */
 interface AskedPass {
   readonly pass: Pass;
@@ -267,7 +270,13 @@ export class Loop implements Disposable {
   async #pause(outcome: PassStep | LockstepError | null, signal: AbortSignal): Promise<void> {
     const { config: { options, clock }, table, journal, resync } = this.#parts;
     if (!(outcome instanceof LockstepError)) {
-      if (outcome?.next === "page" || (outcome?.next === "again" && !outcome.pauses)) return;
+      if (outcome?.next === "page") return;
+      if (outcome?.next === "again" && !outcome.pauses) {
+        const { atOnce, last } = outcome.pass;
+        // A server that has one more record each time must not cause a tight loop.
+        const isTrickle = atOnce > BEHIND_ANSWERS && last < SMALL_ANSWER_ROWS;
+        return isTrickle ? await this.#sleep(this.#backoff.ended(0), signal) : undefined;
+      }
       journal.metrics.reconnected("clean-end");
       await this.#sleep(this.#backoff.ended(options.pollMs ?? 1_000), signal);
       return;

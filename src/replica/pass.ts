@@ -96,6 +96,8 @@ export interface Pass {
   readonly short: number;
   /** Answers in a row that were asked for without a pause. */
   readonly atOnce: number;
+  /** Records of the last answer. */
+  readonly last: number;
   /** Answers so far; linked pages are one. */
   readonly answers: number;
   /** Answers in a row that ended, or stood still, below their head without bringing anything. */
@@ -167,6 +169,7 @@ export function beginPass(since: Order | null, longestBefore = 0): Pass {
     longestBefore: since === null ? 0 : longestBefore,
     short: 0,
     atOnce: 0,
+    last: 0,
     answers: 0,
     belowHead: 0,
     isProved: true,
@@ -216,6 +219,7 @@ function joined(pass: Pass, answer: EndedAnswer, pages: LinkedPages): Pass {
     newest: maxOrder(pass.newest, pages.newest),
     longest: Math.max(pass.longest, pages.records),
     isProved: pass.isProved && answer.isEndProved,
+    last: pages.records,
     answers: pass.answers + 1,
     pages: null,
   };

@@ -6,10 +6,12 @@
 
 import assert from "node:assert/strict";
 import { assertTable, rowsIn } from "../support/oracle.ts";
+import { HandClock } from "../support/clock.ts";
 import { FastClock } from "../support/fast_clock.ts";
 import { PagedOrigin, type PagedRecord, type PageLimits } from "../support/paged_origin.ts";
 import { replicateOnce, startReplica } from "../support/replicas.ts";
 import { TempStore } from "../support/temp_store.ts";
+import { waitFor } from "../support/wait_for.ts";
 
 function rows(count: number, order = (n: number) => n): PagedRecord[] {
   return Array.from({ length: count }, (_, i) => ({
@@ -102,6 +104,20 @@ Deno.test("an origin that never pauses is live after three short answers, and sa
   await replica.until(({ warnings }) => warnings.length === 0, "it has paused");
   await replica.stop();
   await assertTable(await store.open(), origin.records, { table: "items" });
+});
+
+Deno.test("an origin that has one more record each time causes no tight loop", async () => {
+  await using origin = new PagedOrigin();
+  let next = 0;
+  origin.before = () => origin.put({ id: 1, updated_at: 1000 + next++, deleted_at: null });
+  const clock = new HandClock();
+  await using replica = await startReplica(origin.url, { kv: ":memory:", table: "items", clock });
+  await waitFor(() => origin.lengths.length >= 4, "the first, which may be pages");
+  // Time stands still: whoever waits for it asks no more, however long this takes.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.ok(origin.lengths.length <= 5, `${origin.lengths.length} requests`);
+  await clock.advance(1_000);
+  await replica.until(({ connections }) => connections > 5, "it goes on asking");
 });
 
 Deno.test("a sweep waits while the origin never pauses, and comes with a complete answer", async () => {
