@@ -8,6 +8,9 @@
  * | `/feed/T/0?wait=25&at=POSITION` | what came behind the position, and the next `lockstep-at` | 5 s |
  * | the same, and nothing came; or a position that isn't known here | no rows, the present `lockstep-at` | 1 s |
  *
+ * | `/feed/T/snapshot` | a redirect to the latest snapshot; see `snapshot.ts` | 60 s |
+ * | `/feed/T/snapshot/NAME` | all chunks as one file, with ranges | a day |
+ *
  * A chunk of another edition than the one that stands here is empty, and has neither `lockstep-next`
  * nor `lockstep-at`: the fill begins again with the edition that it names.
  *
@@ -23,6 +26,7 @@ import { ChunkStore } from "./chunk_store.ts";
 import { Edition } from "./edition.ts";
 import type { FeedTable } from "./host.ts";
 import { LiveLog } from "./live_log.ts";
+import { bytesOf, rangeOf, Snapshots } from "./snapshot.ts";
 import type { TableFeed } from "./table_feed.ts";
 
 /** How answers may be kept. */
@@ -63,6 +67,7 @@ export class PublicFeed {
   readonly #scope: "public" | "private";
   readonly #store: ChunkStore;
   readonly #chunks: Chunks;
+  readonly #snapshots: Snapshots;
   readonly #sealed: string;
   #edition: Edition | null = null;
   #log: LiveLog | null = null;
@@ -79,6 +84,7 @@ export class PublicFeed {
     this.#sealed = `max-age=${Math.floor(keptMs / 1000)}, immutable`;
     const position = () => this.#live().position;
     this.#chunks = new Chunks(table, { clock, store: this.#store, keptMs, position });
+    this.#snapshots = new Snapshots(table, this.#chunks, clock);
   }
 
   /** Requests that wait for news. */
@@ -91,7 +97,10 @@ export class PublicFeed {
     const { index } = this.#table;
     if (index === null) return null;
     this.#edition ??= new Edition(index);
-    if (!this.#edition.look(index, this.#chunks.end)) await this.#chunks.drop();
+    if (!this.#edition.look(index, this.#chunks.end)) {
+      this.#snapshots.drop();
+      await this.#chunks.drop();
+    }
     return this.#edition.name;
   }
 
@@ -139,9 +148,50 @@ export class PublicFeed {
     return new Response(slice?.bytes ?? "", { headers });
   }
 
+  /** Where the latest snapshot is. */
+  async latest(): Promise<Response> {
+    const refusal = this.#feed.unready(null, true);
+    if (refusal !== null) return refused(refusal);
+    const snapshot = this.#snapshots.latest(await this.edition() ?? "");
+    if (snapshot === null) return problem(503, "the snapshot is being made: ask again", RETRY);
+    const location = `snapshot/${encodeURIComponent(snapshot.name)}`;
+    const headers = { location, "cache-control": `${this.#scope}, max-age=60` };
+    return new Response(null, { status: 302, headers });
+  }
+
+  /** A snapshot, or the part of it that is asked for. */
+  async snapshot(name: string, range: string | undefined, ifRange: string | undefined) {
+    await this.edition();
+    const snapshot = this.#snapshots.named(name);
+    if (snapshot === null) return problem(404, "this snapshot is gone: ask for the latest");
+    const { lengthBytes, cursor } = snapshot;
+    const etag = `"${name}"`;
+    const headers: Record<string, string> = {
+      "content-type": "application/gzip",
+      "cache-control": `${this.#scope}, ${this.#sealed}`,
+      "accept-ranges": "bytes",
+      "lockstep-generation": this.#table.index?.generation ?? "",
+      "lockstep-next": encodeURIComponent(textOf(cursor, this.#table)),
+      etag,
+    };
+    const part = ifRange === undefined || ifRange === etag ? rangeOf(range, lengthBytes) : null;
+    if (part === "none") {
+      return new Response(null, {
+        status: 416,
+        headers: { "content-range": `bytes */${lengthBytes}`, "cache-control": "no-store" },
+      });
+    }
+    const { from, to } = part ?? { from: 0, to: lengthBytes };
+    headers["content-length"] = `${to - from}`;
+    if (part !== null) headers["content-range"] = `bytes ${from}-${to - 1}/${lengthBytes}`;
+    const status = part === null ? 200 : 206;
+    return new Response(bytesOf(snapshot, from, to), { status, headers });
+  }
+
   /** Gives the chunks up. To be called once the table's readers are cut off. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    await this.#snapshots.idle();
     await this.#store.close();
   }
 

@@ -72,7 +72,8 @@ export class Feeds implements AsyncDisposable {
   /** Adds the routes. */
   mount(app: Hono): void {
     const handler = (c: Context) => this.#answer(c);
-    for (const path of ["/feed/:table", "/feed/:table/", "/feed/:table/:since"]) {
+    const paths = ["", "/", "/:since", "/snapshot/:name"].map((path) => `/feed/:table${path}`);
+    for (const path of paths) {
       app.get(path, handler);
       app.all(path, () => problem(405, "the feed takes GET only", { allow: "GET, HEAD" }));
     }
@@ -112,6 +113,8 @@ export class Feeds implements AsyncDisposable {
     const table = this.#host.tables.get(name);
     const feed = this.#feed(name);
     if (table === undefined || feed === null) return problem(404, "there is no such table");
+    const file = feed.public === null ? null : snapshotOf(c, feed.public, path);
+    if (file !== null) return withoutBody(c, await file);
     const { cursor } = table.feedState();
     let since: Order | null;
     try {
@@ -160,6 +163,13 @@ export class Feeds implements AsyncDisposable {
     if (isChunk) return feed.chunk(since, c.req.query("g") ?? "", request);
     return feed.poll(at ?? "", Number(c.req.query("wait") ?? "0"));
   }
+}
+
+/** The latest snapshot, or a certain one; null where the request is for none. */
+function snapshotOf(c: Context, feed: PublicFeed, path: string[]): Promise<Response> | null {
+  if (path[2] !== "snapshot") return null;
+  if (path[3] === undefined) return feed.latest();
+  return feed.snapshot(path[3], c.req.header("range"), c.req.header("if-range"));
 }
 
 function crowded(): Response {

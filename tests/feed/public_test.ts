@@ -3,10 +3,12 @@
  */
 
 import assert from "node:assert/strict";
+import { gunzipSync } from "node:zlib";
 import { isCut } from "../../src/feed/cut.ts";
 import { Hono } from "hono";
 import { startTestOrigin } from "../support/reference_origin.ts";
 import { TempStore } from "../support/temp_store.ts";
+import { waitFor } from "../support/wait_for.ts";
 import { type FeedReplica, startFeed } from "./feed_replica.ts";
 
 const CACHES = { shared: true, beside: null, tombstoneTtlMs: 7 * 86_400_000 };
@@ -194,4 +196,52 @@ Deno.test("the places where a feed is cut come from the orders, neither too near
   assert.ok(pieces.every((piece) => piece >= 256 * 1024 && piece <= 1024 * 1024 + 150));
   const mean = pieces.reduce((sum, piece) => sum + piece, 0) / pieces.length;
   assert.ok(mean > 350 * 1024 && mean < 700 * 1024, `${mean}`);
+});
+
+Deno.test("a snapshot is the whole table as a file with both its ends marked, and is sent in parts", async () => {
+  await using origin = startTestOrigin();
+  for (let id = 0; id < 1_000; id++) origin.table.put({ id, text: text(id) });
+  await using store = await TempStore.create();
+  await using feed = await startFeed(origin.url, { kv: store.path, caches: CACHES });
+  await feed.replica.live();
+  const latest = await waitFor(async () => {
+    const answer = await fetch(`${feed.url}/snapshot`, { redirect: "manual" });
+    await answer.body?.cancel();
+    return answer.status === 302 ? answer : null;
+  }, "a snapshot");
+  assert.equal(latest.headers.get("cache-control"), "public, max-age=60");
+  const url = new URL(latest.headers.get("location") ?? "", `${feed.url}/snapshot`);
+  const whole = await fetch(url);
+  const bytes = await whole.bytes();
+  assert.equal(whole.headers.get("content-length"), `${bytes.length}`);
+  assert.equal(whole.headers.get("cache-control"), "public, max-age=86400, immutable");
+  assert.equal(whole.headers.get("lockstep-next"), "1999");
+  const lines = gunzipSync(bytes).toString().trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(lines.shift(), {
+    lockstep: "snapshot",
+    generation: whole.headers.get("lockstep-generation"),
+    type: "number",
+    cursor: "1999",
+  });
+  assert.deepEqual(lines.pop(), { lockstep: "end", cursor: "1999" });
+  assert.deepEqual(lines.map(({ id }) => id), [...Array(1_000).keys()]);
+  const etag = whole.headers.get("etag") ?? "";
+  const part = async (range: string, ifRange = etag) => {
+    const answer = await fetch(url, { headers: { range, "if-range": ifRange } });
+    return {
+      status: answer.status,
+      range: answer.headers.get("content-range"),
+      bytes: await answer.bytes(),
+    };
+  };
+  const middle = await part("bytes=1000-20000");
+  assert.deepEqual([middle.status, middle.range], [206, `bytes 1000-20000/${bytes.length}`]);
+  assert.deepEqual(middle.bytes, bytes.slice(1000, 20_001));
+  assert.deepEqual((await part("bytes=-10")).bytes, bytes.slice(-10));
+  assert.deepEqual((await part("bytes=20-")).bytes, bytes.slice(20));
+  assert.equal((await part(`bytes=${bytes.length}-`)).status, 416);
+  assert.equal((await part("bytes=0-1", '"another"')).status, 200);
+  const gone = await fetch(`${feed.url}/snapshot/other.ndjson.gz`);
+  await gone.body?.cancel();
+  assert.deepEqual([gone.status, gone.headers.get("cache-control")], [404, "no-store"]);
 });

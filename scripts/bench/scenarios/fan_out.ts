@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Nginx } from "../../../tests/support/nginx.ts";
 import { missing } from "../../../tests/support/tools.ts";
@@ -41,6 +41,8 @@ function peer(name: string, ...args: (string | number)[]): Program {
 async function cacheOf(status: string, folder: string): Promise<Nginx> {
   const text = await Deno.readTextFile(new URL("../../../docs/feed.md", import.meta.url));
   const [http = "", server = ""] = (/```nginx\n([^]*?)```/.exec(text)?.[1] ?? "").split("server {");
+  // nginx's workers are another user.
+  await Deno.chmod(dirname(folder), 0o755);
   await Deno.mkdir(folder);
   await Deno.chmod(folder, 0o777);
   return await Nginx.start({
