@@ -1,12 +1,12 @@
 /**
- * Writes the option tables into README.md, between the two `options` marks.
+ * Writes the option and command tables into docs/options.md, between the two `options` marks.
  *
  * `deno run -A scripts/readme.ts` writes; `--check` only compares and exits 1 where they differ.
  *
  * @module
  */
 
-import { optionTable } from "../src/cli/options/readme_table.ts";
+import { optionTable } from "../src/cli/options/options_table.ts";
 
 const BEGIN = "<!-- options:begin -->";
 const END = "<!-- options:end -->";
@@ -20,12 +20,12 @@ const END = "<!-- options:end -->";
  * console.assert(withOptions("no marks") === null);
  * ```
  */
-export function withOptions(readme: string): string | null {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
+export function withOptions(page: string): string | null {
+  const begin = page.indexOf(BEGIN);
+  const end = page.indexOf(END);
   if (begin < 0 || end < begin) return null;
-  const before = readme.slice(0, begin + BEGIN.length);
-  return `${before}\n\n${optionTable()}\n\n${readme.slice(end)}`;
+  const before = page.slice(0, begin + BEGIN.length);
+  return `${before}\n\n${optionTable()}\n\n${page.slice(end)}`;
 }
 
 /** Without the padding that the formatter gives a table. */
@@ -34,17 +34,17 @@ function unpadded(text: string): string {
 }
 
 /** True where the tables say what the program says; null where there are no marks. */
-export function isCurrent(readme: string): boolean | null {
-  const updated = withOptions(readme);
-  return updated === null ? null : unpadded(updated) === unpadded(readme);
+export function isCurrent(page: string): boolean | null {
+  const updated = withOptions(page);
+  return updated === null ? null : unpadded(updated) === unpadded(page);
 }
 
 if (import.meta.main) {
-  const path = new URL("../README.md", import.meta.url);
-  const readme = await Deno.readTextFile(path);
-  const updated = withOptions(readme);
+  const path = new URL("../docs/options.md", import.meta.url);
+  const page = await Deno.readTextFile(path);
+  const updated = withOptions(page);
   if (updated === null) {
-    console.error(`README.md has no ${BEGIN} and ${END}`);
+    console.error(`docs/options.md has no ${BEGIN} and ${END}`);
     Deno.exit(1);
   }
   if (!Deno.args.includes("--check")) {
@@ -52,8 +52,8 @@ if (import.meta.main) {
     const format = new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", path.pathname] });
     Deno.exit((await format.output()).code);
   }
-  if (!isCurrent(readme)) {
-    console.error("README.md is behind the options: run deno run -A scripts/readme.ts");
+  if (!isCurrent(page)) {
+    console.error("docs/options.md is behind the options: run deno run -A scripts/readme.ts");
     Deno.exit(1);
   }
 }

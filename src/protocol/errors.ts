@@ -3,7 +3,7 @@
  *
  * An error carries what the loop and the operator need to go on: what kind of failure it is,
  * whether trying again can help and how soon, and the next step for a person. The policy is the
- * table in the README's "When the origin misbehaves".
+ * table in docs/misbehaving.md.
  *
  * @module
  */

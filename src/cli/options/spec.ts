@@ -1,6 +1,6 @@
 /**
  * What an option is: described once, and from here come parsing, help, completion, the manual page
- * and the README's table.
+ * and the tables of docs/options.md.
  *
  * @module
  */

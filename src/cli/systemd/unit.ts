@@ -31,6 +31,7 @@ export const EXECUTABLE = "/usr/local/bin/lockstep-replicate";
 const CREDENTIALS: readonly string[] = [
   "header-file",
   "status-token-file",
+  "kv-token-file",
   "ca",
   "cert",
   "cert-key",

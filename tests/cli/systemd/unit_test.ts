@@ -98,11 +98,12 @@ Deno.test("a secret header stays out of the unit, a plain one is kept", () => {
 
 Deno.test("files with secrets are handed over as credentials", () => {
   const unit = unitText(
-    given("--header-file secrets/h% --cert-key /etc/key.pem"),
+    given("--header-file secrets/h% --cert-key /etc/key.pem --kv-token-file /etc/kv"),
     { directory: "/home/me" },
   );
   assert.match(unit, /^LoadCredential=header-file:\/home\/me\/secrets\/h%%$/m);
   assert.match(unit, /^LoadCredential=cert-key:\/etc\/key.pem$/m);
+  assert.match(unit, /^LoadCredential=kv-token-file:\/etc\/kv$/m);
   assert.match(unit, /--header-file \$\{CREDENTIALS_DIRECTORY\}\/header-file/);
 });
 

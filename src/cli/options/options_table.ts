@@ -1,5 +1,5 @@
 /**
- * The README's table of options.
+ * The tables of options and commands in docs/options.md.
  *
  * @module
  */
