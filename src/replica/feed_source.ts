@@ -18,6 +18,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { logger } from "../base/log.ts";
 import {
   type Answer,
   connect,
@@ -27,7 +28,11 @@ import {
 import type { Endpoint } from "../origin/endpoint.ts";
 import { beatOf } from "../protocol/beat.ts";
 import { compareOrder, parseOrder } from "../protocol/cursor.ts";
-import { LockstepError } from "../protocol/errors.ts";
+import { LockstepError, messageOf } from "../protocol/errors.ts";
+import type { ReplicaConfig } from "./config.ts";
+import { openSeed } from "./seed.ts";
+
+const log = logger("replica");
 
 /** How long a poll waits for news, in seconds: all readers say the same, so that they share answers. */
 const WAIT_SECONDS = 25;
@@ -59,6 +64,8 @@ interface Fill {
 export class FeedSource {
   readonly #endpoint: Endpoint;
   readonly #clock: Clock;
+  /** What an empty table begins with; null for nothing, and once it was tried. */
+  #seed: { readonly place: string; readonly table: string } | null;
   /** Whether the origin offers it, as its last ordinary answer said. */
   #isOffered = false;
   /** Fills in a row that did not come to their end. */
@@ -66,9 +73,27 @@ export class FeedSource {
   /** Until then the ordinary feed is read; by the stopwatch. */
   #plainUntil = -Infinity;
 
-  constructor(endpoint: Endpoint, clock: Clock) {
+  constructor({ endpoint, clock, name, options }: ReplicaConfig) {
     this.#endpoint = endpoint;
     this.#clock = clock;
+    this.#seed = options.seed === undefined ? null : { place: options.seed, table: name };
+  }
+
+  /**
+   * The snapshot that an empty table begins with; null where none was given, or the first time it
+   * can't be opened: the origin has it all.
+   */
+  async seed(stop: AbortSignal): Promise<Answer | null> {
+    const seed = this.#seed;
+    if (seed === null) return null;
+    this.#seed = null;
+    try {
+      return await openSeed(seed.place, seed.table, this.#clock, stop);
+    } catch (error) {
+      stop.throwIfAborted();
+      log.warn("{table}: {error}", { table: seed.table, error: messageOf(error) });
+      return null;
+    }
   }
 
   /** Asks the origin for everything from a cursor on, in the way that it offers; see `connect`. */

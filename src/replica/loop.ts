@@ -79,7 +79,7 @@ export class Loop implements Disposable {
     const { ca, cert, certKey } = parts.config.options;
     this.#parts = parts;
     this.#backoff = new Backoff(parts.config.clock);
-    this.#source = new FeedSource(parts.config.endpoint, parts.config.clock);
+    this.#source = new FeedSource(parts.config);
     this.#client = new OriginClient({
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
@@ -223,7 +223,9 @@ export class Loop implements Disposable {
     this.#validators = null;
     const page = this.#page?.url ?? null;
     const options = { ...this.#connectOptions(), validators, page };
-    const answer = await this.#source.connect(from, options, stop);
+    const isNew = from === "0" && whole === null && cursor === null && table.meta.resync === null;
+    const seed = isNew && await table.isEmpty() ? await this.#source.seed(stop) : null;
+    const answer = seed ?? await this.#source.connect(from, options, stop);
     journal.metrics.connections++;
     this.#backoff.answered();
     journal.lastWord.answered(answer.ageMs);

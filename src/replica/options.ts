@@ -63,6 +63,11 @@ export interface ReplicatorOptions {
   readonly once?: boolean;
   /** With `once`: failures in a row after which to give up; default 5. */
   readonly attempts?: number;
+  /**
+   * A snapshot of a public feed, path or URL, that fills a table that is empty: then the origin goes
+   * on. `{table}` in it stands for the table's name; needed where there are several.
+   */
+  readonly seed?: string;
   /** Pause between passes, whose pages follow each other at once; default 1,000. */
   readonly pollMs?: number;
   /** Silence after which a stream is reopened; default 60,000. */

@@ -102,6 +102,7 @@ function replicatorOptions(
       records: values.records,
       orderType: values.orderType,
       since: values.since,
+      seed: seedOf(values, sources.length),
       overlap: values.overlap,
       attempts: values.attempts,
       pollMs: values.poll,
@@ -121,6 +122,16 @@ function replicatorOptions(
       verifyEveryMs: values.verifyEvery,
     }),
   };
+}
+
+/** A snapshot is one of a table. */
+function seedOf({ seed }: MainValues, tables: number): string | undefined {
+  if (seed === undefined || tables === 1 || seed.includes("{table}")) return seed;
+  throw new UsageError(
+    `--seed ${
+      quote(seed)
+    } doesn't say which table; put {table} into it: there are ${tables} tables`,
+  );
 }
 
 /** Every URL with its table, no table twice. */

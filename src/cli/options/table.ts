@@ -107,6 +107,14 @@ const origin = {
     "Where to start when the store has no cursor yet, and in every resync.",
     { default: "0" },
   ),
+  seed: value(
+    "seed",
+    "FILE|URL",
+    path,
+    "A snapshot of a public feed (`/feed/TABLE/snapshot`) that fills a table that is empty; then the " +
+      "origin goes on. `{table}` in it stands for the table's name.",
+    { completes: "file" },
+  ),
   overlap: value(
     "overlap",
     "N",

@@ -19,6 +19,7 @@ const CASES: Record<Key, Case> = {
   orderType: ["time", "time", "date", /auto.*number.*time.*text/],
   deletedBy: ["gone", "gone", "a\nb", /control characters/],
   since: ["998", "998", "", /give a cursor/],
+  seed: ["/a.gz", "/a.gz", "", /give a path/],
   overlap: ["30s", "30s", "a while", /duration such as/],
   poll: ["1m30s", 90_000, "soon", /500ms, 10s/],
   idleTimeout: ["5s", 5_000, "0s", /no time at all/],
