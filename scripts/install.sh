@@ -143,7 +143,8 @@ if [ -n "$uninstall" ]; then
     "$root/var/cache/private/$name@"* "$root/var/cache/$name@"*; do take_away "$folder"; done
   if [ -n "$purge" ]; then
     for folder in "$settings" "$root/var/lib/private/$name" "$root/var/lib/$name" \
-      "$root/var/lib/private/$name@"* "$root/var/lib/$name@"*; do take_away "$folder"; done
+      "$root/var/lib/private/$name@"* "$root/var/lib/$name@"* "$units/$name.service.d" \
+      "$units/$name@"*.service.d; do take_away "$folder"; done
     if [ -z "$root" ] && id "$name" >/dev/null 2>&1; then
       userdel "$name" 2>/dev/null && say "removed    the user $name" || :
     fi

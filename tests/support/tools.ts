@@ -16,8 +16,10 @@ const PACKAGES: Readonly<Record<string, string>> = {
   mount: "mount",
   nft: "nftables",
   nginx: "nginx-light",
+  nsenter: "util-linux",
   promtool: "prometheus",
   "systemd-analyze": "systemd",
+  "systemd-nspawn": "systemd-container",
 };
 
 /** Where a program may be that an ordinary user's PATH doesn't name. */
