@@ -141,7 +141,9 @@ export function tableRoutes(app: Hono, parts: AppParts): void {
     const headers: Record<string, string> = { ...freshness(props.status), vary: "Accept" };
     const code = found.kind === "record" ? 200 : 404;
     if (wantsHtml(c)) {
-      const view = <RecordView {...props} found={found} asked={texts} />;
+      const view = (
+        <RecordView {...props} found={found} asked={texts} store={host.status().store.path} />
+      );
       return c.html(
         page({ title: `${table.table} · ${texts.join(" / ")}`, children: view }),
         code,

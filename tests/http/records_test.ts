@@ -211,6 +211,9 @@ Deno.test("a browser gets a page where a program gets JSON", async () => {
     const text = await answer.text();
     assert(text.includes("/tables/servers/records/7") || text.includes("&quot;id&quot;: 7"));
   }
+  const record = await ask(app, "/tables/servers/records/7", { headers: browser });
+  const command = `lockstep-replicate get --kv ${host.status().store.path} servers 7`;
+  assert.ok((await record.text()).includes(command), "with the store that it reads from");
   const look = await ask(app, "/tables/servers/records?key=7", { headers: browser });
   assert.match(await look.text(), /&quot;updated_at&quot;: 1006/);
   assert.equal(

@@ -7,7 +7,8 @@
 import type { Child, FC } from "hono/jsx";
 import type { TableStatus } from "../../replica/status.ts";
 import type { QuarantineEntry } from "../../store/kv/stored_values.ts";
-import { keyText } from "../../protocol/key_text.ts";
+import { shellWord } from "../../doctor/command_line.ts";
+import type { Key } from "../../protocol/record.ts";
 import type { Found, Page } from "../records.ts";
 import { afterToken, recordPath, tablePath } from "../paths.ts";
 import { countText, plural, shorten } from "./format.ts";
@@ -110,9 +111,14 @@ export const RecordList: FC<TableProps & { page: Page; first: boolean; limit: nu
   );
 };
 
-export const RecordView: FC<TableProps & { found: Found; asked: readonly string[] }> = (
-  { found, asked, ...props },
-) => (
+interface RecordProps extends TableProps {
+  readonly found: Found;
+  readonly asked: readonly string[];
+  /** The store, as `--kv` takes it. */
+  readonly store: string;
+}
+
+export const RecordView: FC<RecordProps> = ({ found, asked, store, ...props }) => (
   <main id="main" data-now={String(props.now)}>
     <Head {...props}>
       <section class="card" aria-label="The record">
@@ -150,9 +156,7 @@ export const RecordView: FC<TableProps & { found: Found; asked: readonly string[
                 : <pre class="json">{prettyJson(found.entry.value)}</pre>}
               <p class="muted long">
                 Version {found.tag}. In a shell:{" "}
-                <code>
-                  lockstep-replicate get {props.status.table} {keyText(found.entry.key)}
-                </code>
+                <code>{getCommand(store, props.status.table, found.entry.key)}</code>
               </p>
             </>
           )}
@@ -160,6 +164,13 @@ export const RecordView: FC<TableProps & { found: Found; asked: readonly string[
     </Head>
   </main>
 );
+
+/** The command that prints a record; a word that begins with a dash would be an option. */
+function getCommand(store: string, table: string, key: Key): string {
+  const words = [table, ...key.map(String)].map(shellWord);
+  const mark = words.some((word) => word.startsWith("-")) ? ["--"] : [];
+  return ["lockstep-replicate", "get", "--kv", shellWord(store), ...mark, ...words].join(" ");
+}
 
 function deletedText(value: unknown): string {
   return typeof value === "string" ? value : String(value);
