@@ -117,6 +117,10 @@ for (const page of PAGES) {
     for (const [, task = ""] of text.matchAll(/deno task ([a-z]+)/g)) {
       assert.ok(task in tasks, `deno task ${task}`);
     }
+    const scenarios = read("scripts/bench/main.ts");
+    for (const [, scenario = ""] of text.matchAll(/deno task bench ([a-z][a-z-]*)/g)) {
+      assert.match(scenarios, new RegExp(`^ {2}${scenario} `, "m"), `deno task bench ${scenario}`);
+    }
     for (const [path] of text.matchAll(/(?<![\w/.-])(?:scripts|tests|src)\/[\w./-]*\w/g)) {
       Deno.statSync(new URL(path, ROOT));
     }
