@@ -119,7 +119,11 @@ for (const page of PAGES) {
     }
     const scenarios = read("scripts/bench/main.ts");
     for (const [, scenario = ""] of text.matchAll(/deno task bench ([a-z][a-z-]*)/g)) {
-      assert.match(scenarios, new RegExp(`^ {2}${scenario} `, "m"), `deno task bench ${scenario}`);
+      assert.match(
+        scenarios,
+        new RegExp(`^ {2}"?${scenario}"?[:,]`, "m"),
+        `deno task bench ${scenario}`,
+      );
     }
     for (const [path] of text.matchAll(/(?<![\w/.-])(?:scripts|tests|src)\/[\w./-]*\w/g)) {
       Deno.statSync(new URL(path, ROOT));
