@@ -113,6 +113,24 @@ take_away() {
   say "removed    $1"
 }
 
+# Lets the service replace files in a folder. Whoever may do that in /etc may do anything.
+open_folder() {
+  case $1 in
+    /*[!/]/*[!/]*) ;;
+    *) fail "the service may not write to $1: name a file in a folder of its own" 2 ;;
+  esac
+  mkdir -p "$1"
+  if [ -n "$(ls -A "$1")" ] && [ "$(stat -c %G "$1")" != "$name" ]; then
+    may "the service would be allowed to replace every file in $1" || {
+      say "kept       $1: the service can't write there"
+      return 0
+    }
+  fi
+  chgrp "$name" "$1"
+  chmod g+rwx "$1"
+  say "opened     $1 to the group $name: the service replaces files there"
+}
+
 systemd() {
   [ -z "$root" ] && [ -d /run/systemd/system ] || return 0
   systemctl "$@"
@@ -206,12 +224,8 @@ if [ -z "$root" ] && grep -q "^User=$name$" "$work/service"; then
     useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "$name"
     say "made       the user $name"
   fi
-  sed -n "s/^#   chgrp $name //p" "$work/service" | while read -r folder; do
-    mkdir -p "$folder"
-    chgrp "$name" "$folder"
-    chmod g+rwx "$folder"
-    say "opened     $folder to the group $name: the service replaces files there"
-  done
+  sed -n "s/^#   chgrp $name //p" "$work/service" >"$work/folders"
+  while read -r folder <&3; do open_folder "$folder"; done 3<"$work/folders"
 fi
 systemd daemon-reload
 

@@ -117,4 +117,17 @@ async function lives(test: Deno.TestContext): Promise<void> {
     await sh(`sh install.sh -- ${options} && systemctl enable --now ${PLAIN}`);
     await isLive(PLAIN, 3);
   });
+
+  await test.step("a folder of others is opened only when that is asked for, and /etc never", async () => {
+    await sh("mkdir -p /etc/reader2 && touch /etc/reader2/main.cfg");
+    const given = (file: string) => `sh install.sh -- ${options} --write ${file} </dev/null`;
+    const uninstall = "sh install.sh --uninstall --purge --yes";
+    await sh(uninstall);
+    const other = await systemd.run(`cd /root && ${given("/etc/reader2/a.json")}`);
+    assert.match(other.stderr, /replace every file in \/etc\/reader2.*say --yes/);
+    await sh(uninstall);
+    const all = await systemd.run(`cd /root && ${given("/etc/a.json")}`);
+    assert.match(all.stderr, /may not write to \/etc: name a file in a folder of its own/);
+    assert.match(await sh("stat -c %G /etc /etc/reader2"), /^root\nroot\n$/);
+  });
 }
