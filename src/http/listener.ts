@@ -32,7 +32,7 @@ const REQUEST_MS = 30_000;
 const IDLE_MS = 30_000;
 
 /** How often connections are looked at for these. */
-const CHECK_MS = 500;
+const CHECK_MS = 2_000;
 
 /**
  * How often the server is looked after: an accept that fails (there was no descriptor) is told by

@@ -6,6 +6,8 @@
 import { startStatusServer } from "../../src/http/server.ts";
 import { StandIn } from "./stand_in.ts";
 
+// Deno sets its signals up when they are first needed, and panics where it has no descriptor for it.
+Deno.addSignalListener("SIGHUP", () => {});
 await using host = await StandIn.open("servers");
 const server = await startStatusServer(host, {
   address: "127.0.0.1:0",

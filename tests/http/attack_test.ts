@@ -139,6 +139,8 @@ Deno.test("a server that had no descriptor for a connection comes back by itself
   await program.until(/full\n/);
   using idlers = new Idlers(url);
   await idlers.add(3);
+  // Only then has it tried, and failed, to take one.
+  await assert.rejects(health(url));
   await program.tell("free");
   await program.until(/error: the status server takes no connections: it starts again/);
   let said = "";
