@@ -20,6 +20,14 @@ import { isLive, type LoopState, type StateEvent, transition } from "./state.ts"
 
 const log = logger("replica");
 
+/** Between two log lines about a fault that comes and goes, in milliseconds. */
+const WARN_AGAIN_MS = 60_000;
+
+/** A warning without the values in it. */
+function kindOfWarning(warning: string): string {
+  return warning.replaceAll(/\([^)]*\)|\d+|key .* is dated/g, "");
+}
+
 export class StatusRecorder {
   readonly metrics: TableMetrics;
   /** When the origin was last heard of. */
@@ -36,6 +44,8 @@ export class StatusRecorder {
   nextAttempt: number | null = null;
   #lagMs: number | null = null;
   #warnings: readonly string[] = [];
+  /** When each kind of warning was logged last, by the stopwatch. */
+  readonly #warnedAt = new Map<string, number>();
   /** Whether it was known to be live, and not only guessed: what runs after commits may begin. */
   #isSure = false;
 
@@ -190,10 +200,16 @@ export class StatusRecorder {
   noteOddities(warnings: readonly string[], reason: string | null, isFirst: boolean): void {
     const said = reason === null ? warnings : [...warnings, reason];
     const found = isFirst ? [...said] : [...new Set([...this.#warnings, ...said])];
+    // A fault that stands is logged once, though each answer shows it at another cursor.
+    const standing = new Set(this.#warnings.map(kindOfWarning));
+    const now = this.#clock.monotonic();
     for (const warning of found) {
-      if (!this.#warnings.includes(warning)) {
-        log.warn("{table}: {warning}", { table: this.#table.name, warning });
+      const kind = kindOfWarning(warning);
+      if (standing.has(kind) || now - (this.#warnedAt.get(kind) ?? -Infinity) < WARN_AGAIN_MS) {
+        continue;
       }
+      this.#warnedAt.set(kind, now);
+      log.warn("{table}: {warning}", { table: this.#table.name, warning });
     }
     this.#warnings = found;
   }

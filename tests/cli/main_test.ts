@@ -190,6 +190,22 @@ Deno.test("a reader of the output that has had enough is no failure", async () =
   }
 });
 
+Deno.test("an origin that is odd in every answer is said to be so once, not with each of them", async () => {
+  await using folder = await TempFolder.create();
+  const asked = Promise.withResolvers<void>();
+  let count = 0;
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    if (++count === 20) asked.resolve();
+    // It never has the row at the cursor again.
+    return new Response(JSON.stringify({ id: count, updated_at: 1000 + count }) + "\n");
+  });
+  const url = `http://127.0.0.1:${server.addr.port}/servers`;
+  await using running = new Running(["--url", url, "--poll", "10ms", "--no-status"], folder.path);
+  await asked.promise;
+  assert.equal(await running.ends("SIGTERM"), 0);
+  assert.equal(running.stderr.match(/lacks the row at the cursor/g)?.length, 1, running.stderr);
+});
+
 Deno.test("wrong usage exits 2, names the option, and starts nothing", async () => {
   await using folder = await TempFolder.create();
   const none = await run([], folder.path);

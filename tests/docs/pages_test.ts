@@ -7,6 +7,8 @@
 import assert from "node:assert/strict";
 import { isAnswer, readWords } from "../../src/cli/options/parse.ts";
 import { COMMAND_OPTIONS, OPTIONS } from "../../src/cli/options/table.ts";
+import { TempFolder } from "../support/temp_store.ts";
+import { runTool, testWith } from "../support/tools.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const read = (path: string) => Deno.readTextFileSync(new URL(path, ROOT));
@@ -136,6 +138,23 @@ Deno.test("the README's origin is the one of docs/origins.md, which is run", () 
   assert.ok(origin("README.md"));
   assert.equal(origin("README.md"), origin("docs/origins.md"));
 });
+
+testWith(
+  ["promtool"],
+  "the alerts of docs/watching.md are rules that promtool accepts",
+  async () => {
+    const rules = /^```yaml\n(groups:[^]*?)^```$/m.exec(read("docs/watching.md"))?.[1] ?? "";
+    await using folder = await TempFolder.create();
+    await Deno.writeTextFile(folder.file("rules.yml"), rules);
+    const { code, stdout, stderr } = await runTool("promtool", [
+      "check",
+      "rules",
+      folder.file("rules.yml"),
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /SUCCESS: 3 rules found/);
+  },
+);
 
 /** The texts of the program, without the seams of strings that are written in pieces. */
 async function said(): Promise<string> {
