@@ -13,11 +13,13 @@
 import { Semaphore } from "../base/semaphore.ts";
 import type { Clock } from "../base/clock.ts";
 import { compareOrder, formatOrder, type Order } from "../protocol/cursor.ts";
+import type { ChangeIndex } from "../store/change_index/index.ts";
 import { ChangesSince } from "../store/change_index/changes_since.ts";
 import type { ChunkStore, StoredBytes } from "./chunk_store.ts";
 import { isCut } from "./cut.ts";
 import type { FeedTable } from "./host.ts";
 import { type Bytes, encodeLines, lineOf } from "./lines.ts";
+import { sortedLines } from "./sorted_rows.ts";
 
 /** Rows of one order can't be cut: with more characters there are no chunks. */
 const MOST_CHARS = 32 * 1024 * 1024;
@@ -33,6 +35,9 @@ const OPEN_MS = 500;
 
 /** Open chunks that are kept: one for each order that somebody goes on from. */
 const OPEN_CHUNKS = 16;
+
+/** Entries of a table that is worth to be read at once. */
+const SORTED_LINES = 400_000;
 
 /** Lines beyond twice the table that are let be. */
 const SLACK_LINES = 50_000;
@@ -149,26 +154,14 @@ export class Chunks {
     const sealed = this.#sealed;
     const leave = await makers.enter();
     try {
-      const { clock, position, store } = this.#options;
-      const at = position();
-      const times = { madeAt: clock.monotonic(), madeOn: clock.now() };
-      const floor = this.#table.index?.floor ?? null;
-      const { text, lines, next } = await this.#cut(since, cursor);
-      const bytes = encodeLines(text);
-      const [packed, tag] = await Promise.all([gzipOf(bytes), hashOf(bytes)]);
-      const facts = { lengthBytes: bytes.length, next, cursor, floor, tag, ...times };
-      if (next === null) {
-        const chunk = { ...facts, gzip: inMemory(packed), at };
-        if (sealed === this.#sealed) this.#keepOpen(name, chunk);
-        return chunk;
-      }
-      const chunk = { ...facts, gzip: await store.append(packed), at: null };
+      const now = this.#now(cursor);
+      const piece = await (since === null ? this.#cutAll(now) : null) ??
+        await this.#cut(since, cursor);
+      const chunk = await this.#packed(piece, now);
       // Made of what was dropped meanwhile: good for who has asked, and for nobody else.
       if (sealed !== this.#sealed) return chunk;
-      this.#open.delete(name);
-      sealed.set(name, chunk);
-      this.#lines += lines;
-      if (this.#end === null || compareOrder(next, this.#end) > 0) this.#end = next;
+      if (chunk.next === null) this.#keepOpen(name, chunk);
+      else this.#keep(name, chunk, piece.lines);
       // The rows of a busy table leave their chunks: those are made anew when they are asked for.
       const most = 2 * (this.#table.index?.size ?? 0) + SLACK_LINES;
       if (this.#lines > most) await this.drop();
@@ -176,6 +169,66 @@ export class Chunks {
     } finally {
       leave();
     }
+  }
+
+  /** What holds of all that is read from now on. */
+  #now(cursor: Order): Moment {
+    const { clock, position } = this.#options;
+    const { floor = null, version = 0 } = this.#table.index ?? {};
+    const times = { madeAt: clock.monotonic(), madeOn: clock.now() };
+    return { cursor, floor, version, at: position(), ...times };
+  }
+
+  async #packed({ text, next }: Cut, { version: _, at, ...facts }: Moment): Promise<Chunk> {
+    const bytes = encodeLines(text);
+    const [packed, tag] = await Promise.all([gzipOf(bytes), hashOf(bytes)]);
+    const isOpen = next === null;
+    const gzip = isOpen ? inMemory(packed) : await this.#options.store.append(packed);
+    return { ...facts, lengthBytes: bytes.length, next, tag, gzip, at: isOpen ? at : null };
+  }
+
+  #keep(name: string, chunk: Chunk, lines: number): void {
+    const { next } = chunk;
+    this.#open.delete(name);
+    this.#sealed.set(name, chunk);
+    this.#lines += lines;
+    if (next === null) return;
+    if (this.#end === null || compareOrder(next, this.#end) > 0) this.#end = next;
+  }
+
+  /**
+   * Makes all sealed chunks from one list of the table, which is quicker than one after the other.
+   * Returns the first of them; null where the table is too large, or too small.
+   */
+  async #cutAll(now: Moment): Promise<Cut | null> {
+    const { index } = this.#table;
+    if (index === null || index.size > SORTED_LINES) return null;
+    const sealed = this.#sealed;
+    const lines = await sortedLines(this.#table, now.cursor);
+    if (lines === null) return null;
+    const cuts: { readonly since: Order | null; readonly cut: Cut }[] = [];
+    let cutter = new Cutter();
+    let since: Order | null = null;
+    for (const { order, line, isDeletion } of lines) {
+      // Who begins has nothing that was deleted.
+      if (since === null && isDeletion) continue;
+      if (cutter.isBefore(order)) {
+        cuts.push({ since, cut: cutter.end(order) });
+        since = order;
+        cutter = new Cutter();
+      }
+      cutter.add(order, line);
+    }
+    const [first, ...rest] = cuts;
+    const next = cuts.at(-1)?.cut.next ?? null;
+    if (first === undefined || next === null) return null;
+    if (isDisturbed(index, now.version, next)) return null;
+    for (const { since, cut } of rest) {
+      const chunk = await this.#packed(cut, now);
+      if (sealed !== this.#sealed) break;
+      if (since !== null) this.#keep(formatOrder(since), chunk, cut.lines);
+    }
+    return first.cut;
   }
 
   /** A range as it is at one moment: without rows that came into it below the cursor meanwhile. */
@@ -186,9 +239,7 @@ export class Chunks {
       const piece = await cut(this.#table, since, cursor);
       const { next } = piece;
       if (index === null || next === null || index.version === version) return piece;
-      const { entries, least } = index.lateSince(version);
-      const orders = [...entries.map(({ order }) => order), ...(least === null ? [] : [least])];
-      if (!orders.some((order) => compareOrder(order, next) < 0)) return piece;
+      if (!isDisturbed(index, version, next)) return piece;
     }
     throw new Uncuttable();
   }
@@ -207,33 +258,64 @@ interface Cut {
   readonly next: Order | null;
 }
 
+/** What holds of a chunk by the time when its rows began to be read. */
+type Moment = Pick<Chunk, "cursor" | "floor" | "at" | "madeAt" | "madeOn"> & {
+  /** Of the index. */
+  readonly version: number;
+};
+
+/** Lines of one chunk. */
+class Cutter {
+  readonly #parts: string[] = [];
+  #chars = 0;
+  #last: { readonly order: Order; readonly chars: number } | null = null;
+
+  /** Whether the chunk ends before a row of this order. */
+  isBefore(order: Order): boolean {
+    const last = this.#last;
+    return last !== null && compareOrder(order, last.order) !== 0 &&
+      isCut(order, this.#chars, last.chars);
+  }
+
+  /** @throws {Uncuttable} */
+  add(order: Order, line: string): void {
+    this.#chars += line.length;
+    if (this.#chars > MOST_CHARS) throw new Uncuttable();
+    this.#last = { order, chars: line.length };
+    this.#parts.push(line);
+  }
+
+  end(next: Order | null): Cut {
+    return { text: this.#parts.join(""), lines: this.#parts.length, next };
+  }
+}
+
 /** Reads the rows from an order up to where the feed is cut, or to the cursor. */
 async function cut(
   { index, kv, table, shape }: FeedTable,
   since: Order | null,
   cursor: Order,
 ): Promise<Cut> {
-  if (index === null) return { text: "", lines: 0, next: null };
+  const cutter = new Cutter();
+  if (index === null) return cutter.end(null);
   const reading = new ChangesSince(index, { kv, table, shape });
   reading.rows = GROUP_ROWS;
   const from = since === null ? null : { order: since, key: null };
-  const parts: string[] = [];
-  let chars = 0;
-  let last: { readonly order: Order; readonly chars: number } | null = null;
   for await (const { changes } of reading.parts({ from, to: cursor, rowsOnly: since === null })) {
     for (const { order, value } of changes) {
-      const isNew = last !== null && compareOrder(order, last.order) !== 0;
-      if (last !== null && isNew && isCut(order, chars, last.chars)) {
-        return { text: parts.join(""), lines: parts.length, next: order };
-      }
-      const line = lineOf(value);
-      chars += line.length;
-      if (chars > MOST_CHARS) throw new Uncuttable();
-      last = { order, chars: line.length };
-      parts.push(line);
+      if (cutter.isBefore(order)) return cutter.end(order);
+      cutter.add(order, lineOf(value));
     }
   }
-  return { text: parts.join(""), lines: parts.length, next: null };
+  return cutter.end(null);
+}
+
+/** Whether rows were committed below an order since a version. */
+function isDisturbed(index: ChangeIndex, version: number, below: Order): boolean {
+  if (index.version === version) return false;
+  const { entries, least } = index.lateSince(version);
+  if (least !== null && compareOrder(least, below) < 0) return true;
+  return entries.some(({ order }) => compareOrder(order, below) < 0);
 }
 
 function inMemory(bytes: Bytes): StoredBytes {
