@@ -27,7 +27,15 @@ type Step =
   | { readonly do: "late"; readonly by: number }
   | { readonly do: "wait"; readonly ms: number }
   | {
-    readonly do: "tick" | "cut" | "cutFeed" | "restart" | "restartFollower" | "fail" | "resync";
+    readonly do:
+      | "tick"
+      | "cut"
+      | "cutFeed"
+      | "restart"
+      | "restartFollower"
+      | "newFollower"
+      | "fail"
+      | "resync";
   }
   | { readonly do: "backup" | "restore" | "follow" | "live" };
 
@@ -61,6 +69,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   plain("cutFeed", 2),
   plain("restart"),
   plain("restartFollower"),
+  plain("newFollower"),
   plain("fail"),
   plain("resync"),
   plain("backup"),
@@ -144,9 +153,10 @@ async function play(
   const url = `http://127.0.0.1:${port}/feed/servers`;
   await using cache = chance === null
     ? null
-    : new StaleCache(`http://127.0.0.1:${port}`, shared.clock, seeded(chance));
+    : new StaleCache(`http://127.0.0.1:${port}`, new FastClock(1), seeded(chance));
   const from = cache === null ? url : `${cache.url}/feed/servers`;
-  const follow = () => startReplica(from, { kv: farStore.path, ...shared });
+  let farPath = farStore.path;
+  const follow = () => startReplica(from, { kv: farPath, ...shared });
   let far: TestReplica | null = await follow();
   const stopNear = async () => {
     await near.server.stop();
@@ -205,6 +215,13 @@ async function play(
           fail = false;
           far = await follow();
           break;
+        case "newFollower":
+          await far.stop();
+          far = null;
+          fail = false;
+          farPath = `${farStore.path}-${made++}`;
+          far = await follow();
+          break;
         case "fail":
           fail = true;
           break;
@@ -234,8 +251,14 @@ async function play(
     fail = false;
     if (mustResync) near.replica.replica.requestResync("records were forgotten");
     // A clean end is what a sweep waits for; the feed gives its own proof.
-    await equal("the replica", near.replica, store, table, () => origin.server.finishConnections());
-    await equal("the follower", far, farStore, table);
+    await equal(
+      "the replica",
+      near.replica,
+      store.path,
+      table,
+      () => origin.server.finishConnections(),
+    );
+    await equal("the follower", far, farPath, table);
     await near.replica.replica.index?.idle();
     const whole = new Copy();
     const got = await waitFor(async () => {
@@ -262,11 +285,11 @@ function seeded(seed: number): () => number {
 async function equal(
   name: string,
   replica: TestReplica,
-  store: TempStore,
+  path: string,
   table: OriginTable,
   help = () => {},
 ) {
-  using kv = await Deno.openKv(store.path);
+  using kv = await Deno.openKv(path);
   let last: string[] = [];
   await waitFor(
     async () => {

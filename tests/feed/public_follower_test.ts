@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/base/clock.ts";
+import { HandClock } from "../support/clock.ts";
 import { HastyClock } from "../support/fast_clock.ts";
 import { assertTable } from "../support/oracle.ts";
 import { startTestOrigin } from "../support/reference_origin.ts";
@@ -94,4 +95,28 @@ Deno.test("a follower that wants signs of life more often reads its chunks, and 
   origin.table.put({ id: 2 });
   await follower.reached(1001);
   assert.equal(feed.feeds.readers, 2, "the log, and the stream");
+});
+
+Deno.test("a follower that gets an old chunk and a new head goes on from the chunk, and misses nothing", async () => {
+  await using origin = startTestOrigin({ rows: [{ id: 1 }, { id: 2 }], heartbeatMs: 20 });
+  await using store = await TempStore.create();
+  await using feed = await startFeed(origin.url, { kv: store.path, caches: CACHES });
+  await feed.replica.live();
+  // Nothing in it grows old.
+  const clock = new HandClock();
+  const isOld = (path: string) => path.includes("chunk=1");
+  const random = (path: string) => isOld(path) ? 0 : 0.999;
+  await using cache = new StaleCache(new URL(feed.url).origin, clock, random);
+  const url = `${cache.url}/feed/servers`;
+  await using a = await TempStore.create();
+  await using b = await TempStore.create();
+  await replicateOnce(url, { kv: a.path });
+  origin.table.put({ id: 3 });
+  origin.table.remove(1);
+  await feed.replica.reached(1003);
+  await using follower = await startReplica(url, { kv: b.path });
+  await follower.reached(1003);
+  assert.equal(cache.hits > 0, true);
+  using kv = await Deno.openKv(b.path);
+  await assertTable(kv, origin.table.liveRows());
 });

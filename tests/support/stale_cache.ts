@@ -21,16 +21,17 @@ export class StaleCache implements AsyncDisposable {
   hits = 0;
   readonly #origin: string;
   readonly #clock: Clock;
-  readonly #random: () => number;
+  readonly #random: (path: string) => number;
   readonly #kept = new Map<string, Kept[]>();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #over = new AbortController();
 
   /**
    * @param origin `http://127.0.0.1:PORT`
-   * @param random 0 to 1
+   * @param clock by which answers age
+   * @param random for the path and query of a request: 0 for the oldest answer, up to 1 for a new one
    */
-  constructor(origin: string, clock: Clock, random: () => number) {
+  constructor(origin: string, clock: Clock, random: (path: string) => number) {
     this.#origin = origin;
     this.#clock = clock;
     this.#random = random;
@@ -52,7 +53,7 @@ export class StaleCache implements AsyncDisposable {
     const name = pathname + search;
     const now = this.#clock.monotonic();
     const good = (this.#kept.get(name) ?? []).filter(({ at, maxAgeMs }) => now - at < maxAgeMs);
-    const chosen = good[Math.floor(this.#random() * (good.length + 1))];
+    const chosen = good[Math.floor(this.#random(name) * (good.length + 1))];
     if (chosen !== undefined) {
       this.hits++;
       const { status, headers, bytes } = chosen;
