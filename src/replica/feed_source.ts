@@ -40,7 +40,7 @@ const WAIT_SECONDS = 25;
 /** Who wants to hear of the copy's age more often than this, in seconds, reads a stream when near. */
 const STREAM_SECONDS = 15;
 
-/** Fills that don't come to their end before the ordinary feed is read, and for how long. */
+/** Fills that come to no poll before the ordinary feed is read, and for how long that is. */
 const MOST_FAILURES = 3;
 const PLAIN_MS = 10 * 60_000;
 
@@ -68,7 +68,7 @@ export class FeedSource {
   #seed: { readonly place: string; readonly table: string } | null;
   /** Whether the origin offers it, as its last ordinary answer said. */
   #isOffered = false;
-  /** Fills in a row that did not come to their end. */
+  /** Fills in a row that came to no poll. */
   #failures = 0;
   /** Until then the ordinary feed is read; by the stopwatch. */
   #plainUntil = -Infinity;
@@ -141,7 +141,8 @@ export class FeedSource {
             throw isUnknown(error) ? this.#unoffered(fill) : error;
           }
         },
-        async cancel() {
+        cancel: async () => {
+          this.#failures = 0;
           // A poll under way holds the pieces up until it is answered.
           over.abort();
           await pieces.return().catch(() => {});
@@ -151,9 +152,18 @@ export class FeedSource {
       return { ...entry, body, ageMs, endIsProof: false, next: null, validators: null };
     } catch (error) {
       over.abort();
-      if (!isUnknown(error)) throw error;
-      return this.#giveUp();
+      if (this.#isRefusal(error)) return this.#giveUp();
+      throw error;
     }
+  }
+
+  /** Whether something between, or the source itself, doesn't answer such requests. */
+  #isRefusal(error: unknown): boolean {
+    const { status = 0 } = error instanceof LockstepError ? error : {};
+    // The ordinary feed says the same in these cases.
+    if (status === 410 || status === 429) return false;
+    if (status >= 400 && status < 500) return true;
+    return status >= 500 && ++this.#failures > MOST_FAILURES;
   }
 
   /** The ordinary feed is read for a while. */
@@ -176,7 +186,6 @@ export class FeedSource {
 
   async *#pieces(fill: Fill, first: Answer, edition: string): AsyncGenerator<Uint8Array, void> {
     const end = yield* this.#chunks(fill, first, edition);
-    this.#failures = 0;
     yield encoder.encode("\n");
     const { beatSeconds = STREAM_SECONDS } = fill.options;
     if (beatSeconds < STREAM_SECONDS) yield* this.#stream(fill, end.since);
@@ -227,6 +236,7 @@ export class FeedSource {
   async *#stream(fill: Fill, since: string): AsyncGenerator<Uint8Array, void> {
     const answer = await connect(this.#endpoint, since, fill.options, this.#clock, fill.signal);
     if (answer.generation !== fill.entry.generation) throw moved(fill, "its data was begun anew");
+    this.#failures = 0;
     yield* bodyOf(answer);
   }
 
@@ -239,6 +249,7 @@ export class FeedSource {
       const query = `wait=${WAIT_SECONDS}&at=${encodeURIComponent(at)}`;
       const wish = { ...options, connectTimeoutMs, query };
       const answer = await connect(this.#endpoint, "0", wish, this.#clock, signal);
+      this.#failures = 0;
       const { headers, generation, head, ageMs } = answer;
       const next = headers.get("lockstep-at");
       if (next === null || headers.get("lockstep-from") !== at) {

@@ -69,7 +69,7 @@ testWith(
         for (const { text } of answers) assert.equal(JSON.parse(text).id, 5_000 + change);
         at = answers[0]?.at ?? "";
         const asked = feed.requests.slice(before).length;
-        assert.ok(asked <= 6, `${asked} requests for 50 readers and two followers`);
+        assert.ok(asked <= 3, `${asked} requests for 50 readers and two followers`);
       }
       const { head } = origin.table;
       await Promise.all([first, second].map((replica) => replica.reached(String(head))));

@@ -120,3 +120,41 @@ Deno.test("a follower that gets an old chunk and a new head goes on from the chu
   using kv = await Deno.openKv(b.path);
   await assertTable(kv, origin.table.liveRows());
 });
+
+Deno.test("where something between refuses chunks or polls, a follower reads the plain feed", async () => {
+  await using origin = startTestOrigin({ rows: [{ id: 1 }, { id: 2 }], heartbeatMs: 20 });
+  await using store = await TempStore.create();
+  await using feed = await startFeed(origin.url, { kv: store.path, caches: CACHES });
+  await feed.replica.live();
+  await using far = await TempStore.create();
+  let head = "1001";
+  for (
+    const [what, status] of [["wait=", 403], ["chunk=", 404], ["wait=", 500], [
+      "wait=25",
+      504,
+    ]] as const
+  ) {
+    const answers = async (request: Request) => {
+      const { pathname, search } = new URL(request.url);
+      if (search.includes(what)) return new Response("no", { status });
+      const answer = await fetch(new URL(pathname + search, feed.url), {
+        headers: request.headers,
+      });
+      const { body, headers } = answer;
+      return new Response(body, { status: answer.status, headers });
+    };
+    const onError = () => new Response(null, { status: 502 });
+    await using between = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {}, onError },
+      answers,
+    );
+    const url = `http://127.0.0.1:${between.addr.port}/feed/servers`;
+    const kv = `${far.path}-${what}${status}`;
+    await using follower = await startReplica(url, { kv, clock: new HastyClock() });
+    await follower.reached(head);
+    const id = Number(head);
+    origin.table.put({ id });
+    head = String(origin.table.head);
+    await follower.reached(head);
+  }
+});
