@@ -33,9 +33,9 @@ Deno.test("a store that a user may not read is not one that isn't there", async 
   await Deno.writeTextFile(bundle, await bundleProgram({ version: "0.0.0", commit: "test" }));
   await Deno.mkdir(folder.file("home"), { mode: 0o777 });
   await Deno.chmod(folder.file("home"), 0o777);
-  const run = async (args: readonly string[]) => {
+  const run = async (args: readonly string[], kv = file) => {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-config", ...RUNTIME_FLAGS, bundle, ...args, "--kv", file],
+      args: ["run", "--quiet", "--no-config", ...RUNTIME_FLAGS, bundle, ...args, "--kv", kv],
       cwd: folder.path,
       uid: NOBODY,
       gid: NOBODY,
@@ -67,6 +67,11 @@ Deno.test("a store that a user may not read is not one that isn't there", async 
       assert.equal(code, 1);
     }
   }
+  // As systemd keeps them: what can be seen is a link into a folder that can't be entered.
+  const link = folder.file("link");
+  await Deno.symlink("state/inner", link);
+  const hidden = await run(["get", "servers", "1"], `${link}/replica.kv`);
+  assert.ok(hidden.said.includes(`its folder ${state} belongs to root, mode 0700`), hidden.said);
   const writer = await run(["--url", origin.url, "--once", "--no-status"]);
   assert.equal(writer.code, 1);
   assert.match(writer.said, /can't be written by this user \(nobody\): its folder .* mode 0700/);

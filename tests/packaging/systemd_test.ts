@@ -50,6 +50,15 @@ async function lives(test: Deno.TestContext): Promise<void> {
     await sh(`systemctl enable --now ${PLAIN}`);
     assert.equal(await property(PLAIN, "ActiveState"), "active");
     await isLive(PLAIN);
+    // Whoever may not read a dynamic user's store is told why, and what to do instead.
+    const kv = "/var/lib/lockstep-replicate/replica.kv";
+    const other = await systemd.run(
+      "HOME=/tmp/other && mkdir -p $HOME && chown nobody $HOME && export HOME && " +
+        `setpriv --reuid=65534 --clear-groups lockstep-replicate get servers 1 --kv ${kv}`,
+    );
+    assert.match(other.stderr, /its folder \/var\/lib\/private belongs to root/);
+    assert.match(other.stderr, /no fixed user: read it as root .* over HTTP/);
+    assert.match(await sh(`lockstep-replicate get servers 1 --kv ${kv}`), /"id":1/);
   });
 
   await test.step("a killed process is started again, and a stopped one by the watchdog", async () => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { LockstepError } from "../../protocol/errors.ts";
 
 /** What the file system and SQLite say where a user lacks the right to open or to write a file. */
@@ -37,14 +37,32 @@ function ownUid(): number | null {
   }
 }
 
+/** Links that are followed, at most: a circle of them has no end. */
+const MOST_LINKS = 40;
+
+/** Where systemd keeps the folders of services whose users it makes anew (`DynamicUser=`). */
+const DYNAMIC = "/var/lib/private";
+
 /** The store's file, or the folder above it that hides it; null where none of them can be seen. */
 function whatDenies(file: string): { readonly path: string; readonly info: Deno.FileInfo } | null {
-  for (let path = file;; path = dirname(path)) {
+  let links = 0;
+  for (let path = file;;) {
     try {
       return { path, info: Deno.statSync(path) };
     } catch {
-      if (path === dirname(path)) return null;
+      // A link that can be seen hides nothing: what it leads to does.
+      const target = links++ < MOST_LINKS ? linkTarget(path) : null;
+      if (target === null && path === dirname(path)) return null;
+      path = target ?? dirname(path);
     }
+  }
+}
+
+function linkTarget(path: string): string | null {
+  try {
+    return resolve(dirname(path), Deno.readLinkSync(path));
+  } catch {
+    return null;
   }
 }
 
@@ -82,6 +100,9 @@ export function accessFault(
       retry: "slow",
       hint: isMine
         ? `give yourself the right: chmod u+rw${isFile ? "" : "x"} ${path}`
+        : path === DYNAMIC
+        ? "its service has no fixed user: read it as root (sudo …), over HTTP from the service's " +
+          "status page, or give the service one (User= and DynamicUser=no)"
         : isReader
         ? `run this as ${owner} (sudo -u ${owner} …), or ask the running process by its status ` +
           "page: status --status ADDRESS"
