@@ -11,6 +11,7 @@ import { startTestOrigin } from "../support/reference_origin.ts";
 import { replicateOnce, startReplica } from "../support/replicas.ts";
 import { StaleCache } from "../support/stale_cache.ts";
 import { TempStore } from "../support/temp_store.ts";
+import { waitFor } from "../support/wait_for.ts";
 import { startFeed } from "./feed_replica.ts";
 
 const CACHES = { shared: true, beside: null, tombstoneTtlMs: 7 * 86_400_000 };
@@ -156,5 +157,39 @@ Deno.test("where something between refuses chunks or polls, a follower reads the
     origin.table.put({ id });
     head = String(origin.table.head);
     await follower.reached(head);
+  }
+});
+
+Deno.test("a cascade through caches, public and plain, follows a resync of its head to the last row", async () => {
+  await using origin = startTestOrigin({ heartbeatMs: 20 });
+  for (let id = 0; id < 600; id++) origin.table.put({ id, text: text(id) });
+  const clock = new HastyClock();
+  await using a = await TempStore.create();
+  await using b = await TempStore.create();
+  await using c = await TempStore.create();
+  await using d = await TempStore.create();
+  const options = { caches: CACHES, clock };
+  await using first = await startFeed(origin.url, { kv: a.path, ...options });
+  await first.replica.live();
+  await using cache = new StaleCache(new URL(first.url).origin, systemClock, () => 0.5);
+  const cached = `${cache.url}/feed/servers`;
+  await using second = await startFeed(cached, { kv: b.path, ...options });
+  await second.replica.live();
+  await using third = await startFeed(second.url, { kv: c.path, feed: true, clock });
+  await using fourth = await startReplica(third.url, { kv: d.path, clock });
+  await fourth.reached(1599);
+  origin.table.forget(5);
+  origin.table.put({ id: 6, text: "new" });
+  first.replica.replica.requestResync("a row was lost");
+  origin.table.remove(7);
+  const all = [first.replica, second.replica, third.replica, fourth];
+  await waitFor(async () => {
+    origin.server.finishConnections();
+    const whole = await Promise.all(all.map(({ status }) => status.live && status.rows === 598));
+    return whole.every(Boolean);
+  }, "all of them have what the origin has");
+  for (const store of [a, b, c, d]) {
+    using kv = await Deno.openKv(store.path);
+    await assertTable(kv, origin.table.liveRows());
   }
 });
