@@ -356,8 +356,7 @@ export class AnswerIngest {
       await table.assertReadable();
     }
     await holds.complete();
-    // A silence that nobody has asked about is no proof that all is here.
-    if (!isGuess) await table.completed();
+    await table.completed();
     journal.enter(resync.isHeld ? "held" : "caught-up", isGuess);
   }
 

@@ -115,9 +115,7 @@ export class StatusRecorder {
 
   /** Whether all that depends on being live may rely on it, or nothing does. */
   get isSure(): boolean {
-    // Being complete for the first time is what a copy is called ready by.
-    const isFirst = this.#table.meta.everComplete !== true;
-    return this.#isSure || (this.#audience.hooks === null && !isFirst);
+    return this.#isSure || this.#audience.hooks === null;
   }
 
   /** @param isGuess whether being live is only a guess, by a silence */

@@ -32,7 +32,7 @@ Deno.test("a copy that was complete once is ready, also after a restart with the
   {
     await using replica = await startReplica(origin.url, options);
     await using http = await serve(replica);
-    await replica.until(({ live, everComplete }) => live && everComplete, "ready");
+    await replica.live();
     assert.equal((await http.get("/readyz"))[0], 200);
     await origin[Symbol.asyncDispose]();
     await replica.until(({ live }) => !live, "the origin is down");
@@ -69,7 +69,7 @@ Deno.test("a table whose loop has ended is not ready, though it was complete", a
   await using origin = startTestOrigin({ rows: [{ id: 1 }] });
   await using replica = await startReplica(origin.url, { kv: ":memory:" });
   await using http = await serve(replica);
-  await replica.until(({ live, everComplete }) => live && everComplete, "ready");
+  await replica.live();
   await replica.stop();
   const [code, text] = await http.get("/readyz");
   assert.equal(code, 503);
@@ -87,7 +87,7 @@ Deno.test("a copy older than --expire is refused to readers until its origin is 
   });
   const feeds = new Feeds(replica.replicator, { clock });
   await using http = await serve(replica, { clock, mount: (app) => feeds.mount(app) });
-  await replica.until(({ live, everComplete }) => live && everComplete, "ready");
+  await replica.live();
   const reads = [
     "/tables/servers",
     "/tables/servers/records",
@@ -138,7 +138,7 @@ Deno.test("a machine that was paused is stale until its origin is heard of again
     clock,
   });
   await using _ = { [Symbol.asyncDispose]: () => server.close() };
-  await replica.until(({ live, everComplete }) => live && everComplete, "ready");
+  await replica.live();
   const readyz = async () => {
     const response = await fetch(new URL("/readyz", server.url));
     return [response.status, await response.text()] as const;
