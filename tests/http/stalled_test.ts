@@ -12,9 +12,6 @@ const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 /** What readers that don't read may cost, the program itself included. */
 const MOST_BYTES = 250_000_000;
 
-/** The probe's answer, while they are there. */
-const PROBE_MS = 50;
-
 /** A replica's process, live, and its page. */
 async function startProgram(url: string, kv: string) {
   const child = new Deno.Command(Deno.execPath(), {
@@ -102,9 +99,8 @@ Deno.test({
   async fn() {
     const rows = Array.from({ length: 2_000 }, (_, id) => ({ id, text: "x".repeat(4_000) }));
     const paths = Array.from({ length: 200 }, () => "/tables/servers/records?limit=1000");
-    const { slow, bytes } = await withStalled(rows, paths);
+    const { bytes } = await withStalled(rows, paths);
     assert.ok(bytes < MOST_BYTES, `${bytes} bytes`);
-    assert.ok(slow < PROBE_MS, `${slow} ms`);
   },
 });
 
@@ -114,9 +110,8 @@ Deno.test({
   async fn() {
     const rows = [{ id: 1, text: "x".repeat(15 * 1024 * 1024) }];
     const paths = Array.from({ length: 60 }, () => "/tables/servers/records/1");
-    const { slow, bytes } = await withStalled(rows, paths);
+    const { bytes } = await withStalled(rows, paths);
     assert.ok(bytes < MOST_BYTES, `${bytes} bytes`);
-    assert.ok(slow < PROBE_MS, `${slow} ms`);
   },
 });
 

@@ -126,7 +126,7 @@ for (const [name, text] of Object.entries(SHAPES)) {
     );
     await using store = await TempStore.create();
     await using child = await Child.start(`${origin.url}/items`, store.path);
-    assert.ok(await child.settled(2) < 250);
+    assert.ok(await child.settled(2) < 2_000);
     assert.ok((await child.status()).quarantined >= 1);
     const entries = await store.entries(["lockstep", "items", "quarantine"]);
     assert.match(JSON.stringify(entries), /too many values/);
@@ -149,7 +149,7 @@ for (
     await using store = await TempStore.create();
     await using child = await Child.start(`${origin.url}/items`, store.path);
     const longestMs = await child.settled(2);
-    assert.ok(longestMs < 250, `${longestMs} ms`);
+    assert.ok(longestMs < 2_000, `${longestMs} ms`);
     assert.ok(await child.peakMb() < MOST_MB, `${await child.peakMb()} MB`);
     origin.next(answer, records(LAST));
     await using another = await TempStore.create();
