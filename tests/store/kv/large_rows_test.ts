@@ -80,9 +80,9 @@ Deno.test("parts that a crash left without a row are collected at the next start
   await using store = await TempStore.create();
   let isBroken = false;
   {
-    // Layout, lease, parts: the operation with the directory is the one that fails.
+    // Layout, the store's name, lease, parts: the operation with the directory is the one that fails.
     using _hook = new CommitHook((number) => {
-      if (number <= 3) return;
+      if (number <= 4) return;
       isBroken = true;
       throw new Error("disk I/O error");
     });

@@ -60,11 +60,16 @@ Deno.test("a store of an older layout is migrated in place, and goes on from its
   const { floor: _floor, changes: _changes, ...older } = (await kv.get<TableMeta>(cursor)).value ??
     assert.fail("nothing was replicated");
   await kv.atomic().set(cursor, older).set(layoutKey, 1).commit();
-  const sent = origin.rowsSent;
+  const asked = origin.requests.length;
   origin.table.put({ id: 3 });
   await replicateOnce(origin.url, { kv: temp.path });
   assert.equal((await kv.get(layoutKey)).value, LAYOUT_VERSION);
-  assert.equal(origin.rowsSent - sent, 2, "the row at the cursor, and the new one");
+  // The end of an answer is asked about once more, at the cursor that it led to.
+  assert.deepEqual(
+    origin.requests.slice(asked).map(({ since, rows }) => [since, rows]),
+    [["1001", 2], ["1002", 1]],
+    "the row at the cursor and the new one, then the new one alone",
+  );
   const { value: meta } = await kv.get<TableMeta>(cursor);
   assert.equal(meta?.floor, null);
   assert.equal(meta?.changes, 1);
