@@ -10,7 +10,7 @@
 
 /** Wide, for display: hiding too much costs little. */
 const SUSPECT_NAME =
-  /tok|key|secret|sig|pass|pwd|pw$|auth|cred|code|session|sid|jwt|bearer|cookie|hmac|hash|nonce|otp|pin|^[tks]$/i;
+  /tok|key|secret|sig|pass|pwd|pw$|auth|cred|code|sess|sid|jwt|bearer|cookie|hmac|hash|nonce|otp|pin|^[tks]$/i;
 /** Narrow, for what two origins may differ in without being two. */
 const SECRET_NAME =
   /^(x-amz-.*|(.*[._-])?(token|secret|signature|sig|password|passwd|pwd|jwt|auth|authorization)|(.*[._-])?(api|access|auth)[._-]?(key|token)|key)$/i;
